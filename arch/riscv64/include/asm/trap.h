@@ -1,0 +1,119 @@
+#pragma once
+/*
+ * The trap frame and what generic code asks of it; prototypes of the port's user access and program functions (contract, part 7).
+ */
+#include <asm/layout.h>
+#include <asm/thread.h>
+
+#include "lib/types.h"
+
+struct cpu;
+struct ksignal;
+struct task;
+
+/* As the entry code fills it (entry.S). The first 32 words are Linux's struct user_regs_struct. */
+struct trapframe {
+	u64 pc;
+	u64 ra, sp, gp, tp, t0, t1, t2, s0, s1;
+	u64 a[8];
+	u64 s2, s3, s4, s5, s6, s7, s8, s9, s10, s11;
+	u64 t3, t4, t5, t6;
+	u64 status;		/* sstatus of a trap from the kernel; 0: from user mode */
+	/*
+	 * The number of a system call, else negative. The way back from a system call loads no callee-saved register, because C code
+	 * preserved them; whoever changes one of them, or must not have the call restarted, sets -1.
+	 */
+	s64 nr;
+	u64 orig_a0;		/* of a system call: first argument */
+	struct cpu *cpu;	/* of a user frame: where the task runs */
+};
+
+#define ELF_MACHINE		243
+#define ELF_HWCAP		((unsigned long)rv_hwcap)
+#define ELF_HWCAP2		0ul
+#define ELF_PLATFORM		"riscv64"
+#define UTS_MACHINE		"riscv64"
+#define CLONE_TLS_LAST		0
+
+extern u64 rv_hwcap;			/* bit n: extension 'a' + n */
+
+extern const char arch_sigtramp[];
+extern const char rv_sigtramp_end[];
+#define ARCH_SIGTRAMP_SIZE	((uintptr_t)(rv_sigtramp_end - arch_sigtramp))
+
+#define task_trapframe(task)	((struct trapframe *)((uintptr_t)(task)->kstack + KSTACK_SIZE) - 1)
+
+static inline bool tf_user(const struct trapframe *tf)
+{
+	return !(tf->status & SR_SPP);
+}
+
+static inline uintptr_t tf_pc(const struct trapframe *tf)
+{
+	return tf->pc;
+}
+
+static inline uintptr_t tf_sp(const struct trapframe *tf)
+{
+	return tf->sp;
+}
+
+static inline uintptr_t tf_fp(const struct trapframe *tf)
+{
+	return tf->s0;
+}
+
+static inline void tf_set_pc(struct trapframe *tf, uintptr_t pc)
+{
+	tf->pc = pc;
+}
+
+static inline void tf_set_sp(struct trapframe *tf, uintptr_t sp)
+{
+	tf->sp = sp;
+}
+
+static inline long tf_syscall_nr(const struct trapframe *tf)
+{
+	return (long)tf->nr;
+}
+
+static inline unsigned long tf_arg(const struct trapframe *tf, int i)
+{
+	return i ? tf->a[i] : tf->orig_a0;
+}
+
+static inline void tf_set_return(struct trapframe *tf, long ret)
+{
+	tf->a[0] = (u64)ret;
+}
+
+static inline long tf_return(const struct trapframe *tf)
+{
+	return (long)tf->a[0];
+}
+
+/* ecall is four bytes long. */
+static inline void tf_restart_syscall(struct trapframe *tf)
+{
+	tf->a[0] = tf->orig_a0;
+	tf->pc -= 4;
+}
+
+/* sret takes any address: a bad one faults in user mode. */
+static inline bool arch_user_pc_ok(uintptr_t pc)
+{
+	return true;
+}
+
+size_t arch_copy_from_user(void *dst, const void *usrc, size_t n);
+size_t arch_copy_to_user(void *udst, const void *src, size_t n);
+size_t arch_clear_user(void *udst, size_t n);
+long arch_strncpy_from_user(char *dst, const char *usrc, size_t n);
+int arch_cmpxchg_user32(u32 *uaddr, u32 old, u32 new, u32 *seen);
+int arch_get_user32(u32 *dst, const u32 *usrc);
+int arch_get_user64(u64 *dst, const u64 *usrc);
+int arch_put_user32(u32 *udst, u32 val);
+int arch_put_user64(u64 *udst, u64 val);
+
+void arch_start_user(struct trapframe *tf, uintptr_t pc, uintptr_t sp);

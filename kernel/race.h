@@ -1,0 +1,23 @@
+#pragma once
+/*
+ * Pause points: places between two steps of a protocol where a test can hold one thread while another runs. They compile to
+ * nothing outside debug builds. A test arms a point with race_arm(); the next thread that comes by (other than the one that armed it) stops
+ * there until race_release(). mm/RACES.md lists the points and what is replayed at each.
+ */
+#include "lib/types.h"
+
+#ifdef CONFIG_DEBUG
+void race_point_hit(const char *name);
+extern u32 race_armed;
+#define race_point(name)                                                                                               \
+	do {                                                                                                           \
+		if (unlikely(READ_ONCE(race_armed)))                                                                   \
+			race_point_hit(name);                                                                          \
+	} while (0)
+/** One point at a time. Yields in race_wait until somebody is held there; deadline in clock_ns; 0 or -ETIMEDOUT. */
+void race_arm(const char *name);
+int race_wait(u64 deadline);
+void race_release(void);
+#else
+#define race_point(name) ((void)0)
+#endif

@@ -1,0 +1,239 @@
+/* The runner of in-kernel tests: see ktest.h. */
+#include "tests/kernel/ktest.h"
+
+#include "kernel/cpu.h"
+#include "kernel/param.h"
+#include "kernel/printk.h"
+#include "kernel/rcu.h"
+#include "kernel/sched.h"
+#include "kernel/task.h"
+#include "kernel/timer.h"
+#include "kernel/workqueue.h"
+#include "lib/err.h"
+#include "lib/string.h"
+#include "mm/kmap.h"
+#include "mm/mm.h"
+#include "mm/palloc.h"
+#include "mm/pgtable.h"
+#include "mm/slab.h"
+
+extern const struct ktest __start_ktests[], __stop_ktests[];
+
+static const char *opt_test = "none";
+static unsigned opt_seed = 1;
+BOOT_OPTION(option_test) = { .name = "test", .type = CMDLINE_STRING, .string = &opt_test,
+	.help = "in-kernel tests to run before init: suite, suite.name, * at the end matches anything" };
+BOOT_OPTION(option_seed) = { .name = "test.seed", .type = CMDLINE_UINT, .uint = &opt_seed, .max = 0xffffffff,
+	.help = "seed of random tests" };
+
+static bool failed, skipped;
+static char skip_reason[120];
+
+static void out(const char *fmt, ...)
+{
+	char buf[300];
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = kvscnprintf(buf, sizeof(buf), fmt, ap);
+	va_end(ap);
+	console_write(buf, (size_t)n);
+}
+
+void kt_fail(const char *file, int line, const char *fmt, ...)
+{
+	char msg[200];
+	va_list ap;
+
+	va_start(ap, fmt);
+	kvscnprintf(msg, sizeof(msg), fmt, ap);
+	va_end(ap);
+	out("    # %s:%d: %s\n", file, line, msg);
+	failed = true;
+}
+
+void kt_skip(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	kvscnprintf(skip_reason, sizeof(skip_reason), fmt, ap);
+	va_end(ap);
+	skipped = true;
+}
+
+void kt_diag(const char *fmt, ...)
+{
+	char msg[200];
+	va_list ap;
+
+	va_start(ap, fmt);
+	kvscnprintf(msg, sizeof(msg), fmt, ap);
+	va_end(ap);
+	out("    # %s\n", msg);
+}
+
+u64 kt_seed(void)
+{
+	return opt_seed;
+}
+
+static bool match_one(const char *pattern, size_t len, const char *name)
+{
+	if (len && pattern[len - 1] == '*')
+		return !strncmp(pattern, name, len - 1);
+	return strlen(name) == len && !strncmp(pattern, name, len);
+}
+
+/* Comma-separated patterns. */
+static bool matches(const struct ktest *t)
+{
+	char full[80];
+	const char *p = opt_test;
+
+	kscnprintf(full, sizeof(full), "%s.%s", t->suite, t->name);
+	for (;;) {
+		const char *end = strchr(p, ',');
+		size_t len = end ? (size_t)(end - p) : strlen(p);
+
+		if (match_one(p, len, full) || match_one(p, len, t->suite))
+			return true;
+		if (!end)
+			return false;
+		p = end + 1;
+	}
+}
+
+/* This CPU stops borrowing a user address space: the kernel's own is loaded instead. */
+static int leave_borrowed_mm(void *unused)
+{
+	exec_mmap(mmget(&init_mm));
+	exit_mm();
+	return 0;
+}
+
+static bool some_mm_is_borrowed(void)
+{
+	for (unsigned i = 0; i < nr_cpus; i++)
+		if (READ_ONCE(cpus[i]->active_mm) != &init_mm)
+			return true;
+	return false;
+}
+
+void kt_settle(void)
+{
+	workqueue_trim();
+	if (some_mm_is_borrowed())
+		kt_threads(nr_cpus, leave_borrowed_mm, NULL);
+	rcu_barrier();
+	rcu_barrier();	/* callbacks of the first may have queued more */
+	kstack_drain();
+	pt_drain_roots();
+	slab_drain();
+}
+
+struct group {
+	int (*fn)(void *);
+	void *arg;
+};
+
+unsigned kt_threads(unsigned n, int (*fn)(void *), void *arg)
+{
+	struct task *t[64];
+	unsigned missing = 0;
+
+	n = min(n, 64u);
+	for (unsigned i = 0; i < n; i++) {
+		t[i] = kthread_run_on(i % nr_cpus, fn, arg, "kt/%u", i);
+		missing += IS_ERR(t[i]);
+	}
+	for (unsigned i = 0; i < n; i++)
+		if (!IS_ERR(t[i]))
+			kthread_stop(t[i]);
+	return missing;
+}
+
+static void run_test(const struct ktest *t, unsigned nr)
+{
+	u64 pages, objects, start;
+
+	failed = skipped = false;
+	kt_settle();
+	pages = nr_free_pages() + slab_pages_total();
+	objects = slab_objects_total();
+	start = clock_ns();
+	t->fn();
+	kt_settle();
+	if (nr_free_pages() + slab_pages_total() != pages)
+		kt_fail(t->suite, 0, "%lld pages were not given back",
+			(long long)(pages - nr_free_pages() - slab_pages_total()));
+	if (slab_objects_total() != objects)
+		kt_fail(t->suite, 0, "%lld slab objects were not given back", (long long)(slab_objects_total() - objects));
+	palloc_check();
+	out("    %s %u %s%s%s # %llu ms\n", failed ? "not ok" : "ok", nr, t->name, skipped ? " # SKIP " : "",
+	    skipped ? skip_reason : "", (unsigned long long)((clock_ns() - start) / NSEC_PER_MSEC));
+	if (failed)
+		out("    # replay: make run DEBUG=1 SMP=%u APPEND='test=%s.%s test.seed=%u'\n", nr_cpus, t->suite, t->name, opt_seed);
+}
+
+/* Tests of a suite stand in one file, so they are neighbours in the section. */
+static const struct ktest *suite_end(const struct ktest *t)
+{
+	const struct ktest *e = t;
+
+	while (e < __stop_ktests && !strcmp(e->suite, t->suite))
+		e++;
+	return e;
+}
+
+static unsigned count_matching(const struct ktest *t, const struct ktest *end)
+{
+	unsigned n = 0;
+
+	for (; t < end; t++)
+		n += matches(t);
+	return n;
+}
+
+/* Page tables of the kernel's address space are never given back: those that tests will want for stacks are made before pages are counted. */
+static void make_stack_tables(void)
+{
+	static void *stacks[192];
+	unsigned n = 0;
+
+	while (n < ARRAY_SIZE(stacks) && (stacks[n] = kstack_alloc(NODE_ANY)))
+		n++;
+	while (n)
+		kstack_free(stacks[--n]);
+	kstack_drain();
+}
+
+void ktest_boot(void)
+{
+	unsigned suites = 0, nr = 0;
+
+	for (const struct ktest *t = __start_ktests; t < __stop_ktests; t = suite_end(t))
+		suites += count_matching(t, suite_end(t)) != 0;
+	if (!suites)
+		return;
+	make_stack_tables();
+	out("KTAP version 1\n1..%u\n", suites);
+	for (const struct ktest *t = __start_ktests, *end; t < __stop_ktests; t = end) {
+		unsigned n, i = 0;
+		bool bad = false;
+
+		end = suite_end(t);
+		n = count_matching(t, end);
+		if (!n)
+			continue;
+		out("    KTAP version 1\n    # Subtest: %s\n    1..%u\n", t->suite, n);
+		for (const struct ktest *k = t; k < end; k++) {
+			if (!matches(k))
+				continue;
+			run_test(k, ++i);
+			bad |= failed;
+		}
+		out("%s %u %s\n", bad ? "not ok" : "ok", ++nr, t->suite);
+	}
+}

@@ -1,0 +1,68 @@
+# The commands of the project (included by the Makefile). Each first installs what it needs; tools/setup is quick if all is there.
+# A build is then started as a make of its own, because the compiler may just have arrived.
+setup  = tools/setup $(1) $(2)
+build  = $(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc)) kernel initramfs
+# Words for the guest are taken as they are: a $ in them is not make's.
+$(foreach name,CMD APPEND QEMU_EXTRA FILTER,$(eval override $(name) := $$(value $(name))))
+export SMP MEM CMD APPEND ICOUNT QEMU_EXTRA THREAD TIMEOUT MACHINE CPU ROOT FILTER UPDATE FIX V ARCHS
+
+.PHONY: help demo run test gdb iso host bench-check breaks lint flags clean
+
+help:  # what each command does (this list)
+	@echo 'make COMMAND [ARCH=$(subst $() ,|,$(ARCHS))] [NAME=VALUE]...'
+	@sed -n 's/^\([a-z-]*\):.*  # \(.*\)/  make \1\t\2/p' tools/commands.mk | expand -t 21
+	@echo '  make break=NAME test   with a deliberate bug compiled in, one of:' $(BREAKS)
+	@echo 'ARCH=  SMP=4  MEM=2G  CMD=  APPEND=  ROOT=dir  DEBUG=1  ICOUNT=1  THREAD=single|multi  TIMEOUT=s  QEMU_EXTRA=  V=1  OUT=out'
+
+demo:  # what an exit costs: boot 4 CPUs with 2 GiB, run exitcost, print its table
+	@$(call setup,run,$(ARCH))
+	+@$(build)
+	@SMP=$${SMP:-4} MEM=$${MEM:-2G} CMD="$${CMD:-exitcost}" tools/run
+
+run:  # one boot; CMD='program arguments' is run by init and its status is make's; without CMD, a shell
+	@$(call setup,run,$(ARCH))
+	+@$(build)
+	@tools/run
+
+test:  # every suite on every port; slices: ARCH=, SMP=, FILTER='suite*'
+	@$(call setup,test,$(or $(ARCH_GIVEN),$(ARCHS)))
+	@TEST_ARCH='$(ARCH_GIVEN)' $(PYTHON) tools/runtests.py
+
+gdb:  # a stopped guest and gdb on it, with the commands of tools/gdb/exeunt.py
+	@$(call setup,gdb,$(ARCH))
+	+@$(build)
+	@tools/gdb/start
+
+ISO ?= $(BUILD)/exeunt.iso
+iso:  # a bootable CD image (GRUB, BIOS) with APPEND= and CMD= on its command line
+	@$(if $(filter x86_64,$(ARCH)),,echo 'make iso: only x86_64 boots from a GRUB CD'; exit 1)
+	@$(call setup,iso,$(ARCH))
+	+@$(build)
+	@tools/mkiso $(KERNEL) $(INITRD) '$(ISO)'
+
+ifneq ($(wildcard tests/host/rules.mk),)
+include tests/host/rules.mk
+else
+host:
+	@echo 'there are no host tests'; exit 1
+endif
+host:  # lib/ and mm/ on this machine, with sanitizers
+
+bench-check:  # guest instructions of fixed operations against tests/bench/baseline.json; UPDATE=1 rewrites it
+	@$(call setup,bench,$(or $(ARCH_GIVEN),$(ARCHS)))
+	@TEST_ARCH='$(ARCH_GIVEN)' $(PYTHON) tools/bench_check.py
+
+breaks:  # proves for each deliberate bug of tests/breaks that the test named there catches it
+	@$(call setup,breaks,$(or $(ARCH_GIVEN),$(ARCHS)))
+	@TEST_ARCH='$(ARCH_GIVEN)' $(PYTHON) tools/breaks.py
+
+flags:
+	@echo '$(CC) $(KCFLAGS)'
+	@echo '$(CC) $(UCFLAGS)'
+
+lint:  # formatting, static analysis, headers alone, include cycles, architectures named outside arch/; FIX=1 formats
+	@$(call setup,lint,$(ARCHS))
+	@$(PYTHON) tools/lint.py
+
+clean:  # removes $(OUT)
+	rm -rf $(OUT)
