@@ -38,9 +38,9 @@ static bool stop;			/* panic */
 
 static void wait_slot(struct ipi_state *s)
 {
-	while (!cpumask_empty(&s->pending))
-		cpu_relax();
-	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	for (unsigned i = 0; i < CPUMASK_WORDS; i++)
+		while (__atomic_load_n(&s->pending.bits[i], __ATOMIC_ACQUIRE))
+			cpu_relax();
 }
 
 void call_on_cpus(const struct cpumask *mask, ipi_fn fn, void *arg, bool wait)

@@ -9,9 +9,9 @@ enum lock_rank {
 	/* sleeping locks */
 	RANK_EXEC = 10,
 	RANK_FS_RENAME,
-	RANK_INODE,
 	RANK_FILE_POS,
 	RANK_FILE_TEXT,		/* the text of an open procfs file */
+	RANK_INODE,
 	RANK_PIPE,
 	RANK_TTY,
 	RANK_MMAP,		/* mm->mmap_lock */

@@ -1,10 +1,10 @@
 /*
  * Processes: the number table, the tree, groups and sessions.
  *
- * The number table has a slot for each number, in pages that are allocated when a number of theirs is first used and
- * never freed, so readers follow slot->task under RCU without a lock. A slot counts who uses its number: a task, the
- * members of the group, the members of the session. Numbers are handed out in turn, so that one is not used again
- * soon.
+ * The number table has a slot for each number, in pages that exist while a number of theirs is in use (or was the
+ * last one handed out) and are freed by RCU, so readers follow slot->task without a lock. A slot counts who uses its
+ * number: a task, the members of the group, the members of the session. Numbers are handed out in turn, so that one
+ * is not used again soon.
  */
 #include "kernel/process.h"
 
@@ -22,18 +22,27 @@
 struct pid_slot {
 	struct task *task;		/* p; RCU to read */
 	u32 users;			/* p */
-	struct list_head group;		/* p. process->pgrp_link */
+	union {
+		struct list_head group;	/* p. process->pgrp_link */
+		struct rcu_head rcu;	/* first slot of a page that is being freed */
+	};
 };
 
 #define SLOTS_PER_PAGE	(PAGE_SIZE / sizeof(struct pid_slot))
+
+struct pid_page {
+	struct pid_slot *slots;		/* p to write; RCU to read */
+	u32 used;			/* p. numbers in use */
+};
 
 spinlock_t proc_lock = SPINLOCK_INIT(RANK_PROC);
 struct process *init_process;
 LIST_HEAD(all_tasks);
 
-static struct pid_slot *pid_pages[PID_MAX * sizeof(struct pid_slot) / PAGE_SIZE];	/* p to write; RCU to read */
+static struct pid_page pid_pages[PID_MAX * sizeof(struct pid_slot) / PAGE_SIZE];
 static unsigned long pid_map[BITS_TO_LONGS(PID_MAX)];	/* p. numbers in use */
 static int pid_last;		/* p */
+static atomic_t nr_pid_pages;	/* allocated */
 static unsigned count_procs, count_threads;	/* p */
 static struct kmem_cache *process_cache;
 
@@ -56,9 +65,44 @@ struct process kernel_process = {
 
 static struct pid_slot *pid_slot(int nr)
 {
-	struct pid_slot *page = (unsigned)nr < PID_MAX ? rcu_dereference(pid_pages[nr / SLOTS_PER_PAGE]) : NULL;
+	struct pid_slot *slots = (unsigned)nr < PID_MAX ? rcu_dereference(pid_pages[nr / SLOTS_PER_PAGE].slots) : NULL;
 
-	return page ? &page[nr % SLOTS_PER_PAGE] : NULL;
+	return slots ? &slots[nr % SLOTS_PER_PAGE] : NULL;
+}
+
+static void slots_free_rcu(struct rcu_head *head)
+{
+	free_kpages(container_of(head, struct pid_slot, rcu), 0);
+	atomic_dec(&nr_pid_pages);
+}
+
+static struct pid_slot *slots_create(void)
+{
+	struct pid_slot *slots = alloc_kpages(0, GFP_KERNEL | GFP_ZERO);
+
+	if (!slots)
+		return NULL;
+	for (unsigned i = 0; i < SLOTS_PER_PAGE; i++)
+		list_init(&slots[i].group);
+	atomic_inc(&nr_pid_pages);
+	return slots;
+}
+
+u64 pid_table_pages(void)
+{
+	return (u64)atomic_read(&nr_pid_pages);
+}
+
+/* The page is not needed if no number of it is in use, and the next one will not come from it. */
+static void page_put(unsigned index)
+{
+	struct pid_page *page = &pid_pages[index];
+	struct pid_slot *slots = page->slots;
+
+	if (page->used || index == (unsigned)pid_last / SLOTS_PER_PAGE)
+		return;
+	rcu_assign_pointer(page->slots, NULL);
+	call_rcu(&slots->rcu, slots_free_rcu);
 }
 
 static void slot_get(int nr)
@@ -68,8 +112,26 @@ static void slot_get(int nr)
 
 static void slot_put(int nr)
 {
-	if (--pid_slot(nr)->users == 0)
-		__clear_bit(nr, pid_map);
+	if (--pid_slot(nr)->users)
+		return;
+	__clear_bit(nr, pid_map);
+	pid_pages[nr / SLOTS_PER_PAGE].used--;
+	page_put(nr / SLOTS_PER_PAGE);
+}
+
+/* Number nr, whose page exists, is taken; `next` if it was the next in turn. */
+static void pid_take(int nr, bool next)
+{
+	unsigned old = (unsigned)pid_last / SLOTS_PER_PAGE;
+
+	__set_bit(nr, pid_map);
+	pid_pages[nr / SLOTS_PER_PAGE].used++;
+	pid_slot(nr)->users = 1;
+	if (!next)
+		return;
+	pid_last = nr;
+	if (unlikely(nr / SLOTS_PER_PAGE != old && pid_pages[old].slots))
+		page_put(old);
 }
 
 /*
@@ -79,7 +141,7 @@ static void slot_put(int nr)
 static int pid_alloc(int want)
 {
 	for (;;) {
-		struct pid_slot *page;
+		struct pid_slot *slots;
 		int nr = want;
 
 		if (!want) {
@@ -89,25 +151,23 @@ static int pid_alloc(int want)
 		}
 		if (nr >= PID_MAX || test_bit(nr, pid_map))
 			return -EAGAIN;
-		if (likely(pid_pages[nr / SLOTS_PER_PAGE])) {
-			__set_bit(nr, pid_map);
-			if (!want)
-				pid_last = nr;
-			pid_slot(nr)->users = 1;
+		if (likely(pid_pages[nr / SLOTS_PER_PAGE].slots)) {
+			pid_take(nr, !want);
 			return nr;
 		}
 		spin_unlock(&proc_lock);
-		page = alloc_kpages(0, GFP_KERNEL | GFP_ZERO);
-		if (page)
-			for (unsigned i = 0; i < SLOTS_PER_PAGE; i++)
-				list_init(&page[i].group);
+		slots = slots_create();
 		spin_lock(&proc_lock);
-		if (!page)
+		if (!slots)
 			return -EAGAIN;
-		if (pid_pages[nr / SLOTS_PER_PAGE])
-			free_kpages(page, 0);
-		else
-			rcu_assign_pointer(pid_pages[nr / SLOTS_PER_PAGE], page);
+		/* Meanwhile another may have made the page, or even taken the number. */
+		if (pid_pages[nr / SLOTS_PER_PAGE].slots || test_bit(nr, pid_map)) {
+			slots_free_rcu(&slots->rcu);
+			continue;
+		}
+		rcu_assign_pointer(pid_pages[nr / SLOTS_PER_PAGE].slots, slots);
+		pid_take(nr, !want);
+		return nr;
 	}
 }
 
@@ -502,8 +562,6 @@ struct mm *get_process_mm(struct process *p)
 
 void process_init(void)
 {
-	struct pid_slot *page;
-
 	task_cache_init();
 	process_cache = kmem_cache_create("process", sizeof(struct process), 64, NULL);
 	signal_init();
@@ -519,14 +577,10 @@ void process_init(void)
 	kernel_process.start_time = clock_ns();
 
 	/* Number 0 is the idle tasks' and init's first group and session; number 1 waits for init. */
-	page = alloc_kpages(0, GFP_KERNEL | GFP_ZERO);
-	if (!page)
+	pid_pages[0].slots = slots_create();
+	if (!pid_pages[0].slots)
 		panic("no memory for the table of process numbers");
-	for (unsigned i = 0; i < SLOTS_PER_PAGE; i++)
-		list_init(&page[i].group);
-	pid_pages[0] = page;
-	page[0].users = 1;
-	__set_bit(0, pid_map);
+	pid_take(0, false);
 	pid_last = 1;
 	futex_init();
 }

@@ -190,6 +190,8 @@ void put_process(struct process *p);
 /** Same without a reference, under rcu_read_lock or proc_lock. */
 struct task *find_task(int pid);
 struct process *find_process(int tgid);
+/** Pages of the table of numbers: those with a number in use, and the one that the next number comes from. Any context. */
+u64 pid_table_pages(void);
 /** The process with the smallest number >= pid, with a reference; NULL at the end. For /proc and kill(-1). */
 struct process *next_process(int pid);
 /** The thread of p with the smallest number >= tid, with a reference. */

@@ -48,6 +48,9 @@ void prepare_to_wait(struct wait_queue *wq, struct wait_entry *e, unsigned state
 void finish_wait(struct wait_queue *wq, struct wait_entry *e)
 {
 	WRITE_ONCE(current->state, TASK_RUNNING);
+	/* The acquire pairs with the waker's release in wake_up_nr: if it took us off, it is done with *e. */
+	if (smp_load_acquire(&e->link.prev) == &e->link && READ_ONCE(e->link.next) == &e->link)
+		return;
 	remove_wait_queue(wq, e);
 }
 
@@ -64,8 +67,17 @@ int wake_up_nr(struct wait_queue *wq, int nr)
 	list_for_each_entry_safe(e, next, &wq->waiters, link) {
 		bool exclusive = e->exclusive;	/* the entry may be gone once its task runs */
 
-		if (!(e->func ? e->func(e) : wake_up_task(e->task)))
-			continue;
+		if (e->func) {
+			if (!e->func(e))
+				continue;
+		} else {
+			if (!wake_up_task(e->task))
+				continue;
+			/* Off the queue, so that the woken task need not take the lock. The release is our last access to *e. */
+			__list_unlink(&e->link);
+			WRITE_ONCE(e->link.next, &e->link);
+			smp_store_release(&e->link.prev, &e->link);
+		}
 		woken++;
 		if (exclusive && --nr <= 0)
 			break;

@@ -68,6 +68,8 @@ static inline bool rb_empty_node(const struct rb_node *node)
 void rb_insert_augmented(struct rb_node *node, struct rb_node *parent, struct rb_node **link, struct rb_root *root,
 			 rb_update_fn *update);
 
+#define RB_ALONE 1ul	/* parent_color of a root without children: no parent, black */
+
 /* Takes node out of the tree. update may be null. */
 void rb_erase_augmented(struct rb_node *node, struct rb_root *root, rb_update_fn *update);
 
@@ -106,17 +108,30 @@ struct rb_node *rb_next_postorder(const struct rb_node *node);
 	     pos && ((tmp = rb_next_postorder(&pos->member)), true); \
 	     pos = rb_entry_safe(tmp, __typeof__(*pos), member))
 
-/* The cached variant. leftmost: whether the search for the place went left at every step. update may be null. */
+/*
+ * The cached variant. leftmost: whether the search for the place went left at every step. update may be null. A run
+ * queue or a timer queue mostly has one node or none: a node that is alone comes and goes without a call.
+ */
 static inline void rb_insert_cached_augmented(struct rb_node *node, struct rb_node *parent, struct rb_node **link,
 					      struct rb_root_cached *root, bool leftmost, rb_update_fn *update)
 {
 	if (leftmost)
 		root->leftmost = node;
+	if (!parent && !update) {
+		node->parent_color = RB_ALONE;
+		node->left = node->right = NULL;
+		*link = node;
+		return;
+	}
 	rb_insert_augmented(node, parent, link, &root->root, update);
 }
 
 static inline void rb_erase_cached_augmented(struct rb_node *node, struct rb_root_cached *root, rb_update_fn *update)
 {
+	if (root->root.node == node && !node->left && !node->right) {
+		root->root.node = root->leftmost = NULL;
+		return;
+	}
 	if (root->leftmost == node)
 		root->leftmost = rb_next(node);
 	rb_erase_augmented(node, &root->root, update);

@@ -54,7 +54,7 @@ static inline void page_init_anon(struct page *p, uintptr_t addr)
 
 static inline void note_anon(struct vma *vma)
 {
-	if (unlikely(!vma->has_anon))
+	if (unlikely(!READ_ONCE(vma->has_anon)))
 		WRITE_ONCE(vma->has_anon, true);
 }
 
@@ -447,7 +447,7 @@ static struct page *get_user_page(struct mm *mm, uintptr_t addr, bool write)
 			pte_t v = pte_load(e);
 			struct page *p = NULL;
 
-			if (pte_present(v) && (!write || pte_write(v)) && (pte_user(v) || !write)) {
+			if (pte_present(v) && (!write || pte_write(v)) && pte_user(v)) {
 				if (pte_special(v)) {
 					p = zero_page;
 					get_page(p);

@@ -1,21 +1,13 @@
 /*
- * The page allocator. See palloc.h.
+ * The page allocator: per-CPU stacks of single pages in front of the buddy system (mm/buddy.c). See palloc.h.
  *
- * A node has two sets of buddy free lists: DIRTY blocks, which may have been written since the machine started, and ZERO blocks, which
- * are known to be zero. Blocks of different sets are not merged (a freed page would take a whole untouched gigabyte with it), unless a
- * large request can not be met otherwise (node_coalesce).
- *
- * In front of them each CPU has two stacks of single pages, one per set, touched with interrupts off only by their CPU (draining
+ * Each CPU has two stacks, one for pages known to be zero and one for the others, touched with interrupts off and only by their CPU (draining
  * another CPU's is done by an IPI). Order of preference, so that memory the host already gave is used first:
  *	wants zero:	ZERO stack, DIRTY stack (cleared), DIRTY blocks (cleared), ZERO blocks
  *	any contents:	DIRTY stack, DIRTY blocks, ZERO stack, ZERO blocks
- * The allocator never writes into a free page: links are in the descriptors.
+ * The allocator never writes into a free page.
  *
- * Descriptors are initialised lazily: a free block's head is valid, the rest of it need not be. Looking at a buddy is safe, because
- * the buddy of a block is a head or inside a block of smaller order whose head it is, or its descriptor was set to PAGE_RESERVED
- * at boot (palloc_init marks, for each initial block, its buddies of every order).
- *
- * Locks: z node->lock (RANK_ZONE, interrupts off)   cpu: this CPU with interrupts off
+ * Locks: cpu: this CPU with interrupts off
  */
 #include "mm/palloc.h"
 
@@ -30,6 +22,7 @@
 #include "lib/bits.h"
 #include "lib/random.h"
 #include "lib/string.h"
+#include "mm/buddy.h"
 #include "mm/palloc_internal.h"
 #include "mm/vmstat.h"
 
@@ -39,24 +32,12 @@
 #define PCP_MAX		(PCP_HIGH + (1 << PCP_SHUFFLE_ORDER))
 #define POISON		0x6b6b6b6b6b6b6b6bull
 
-enum { DIRTY, ZERO, NR_SETS };
-
-struct node {
-	spinlock_t lock;
-	u32 first[NR_SETS][MAX_ORDER + 1];	/* z. frame number of the first free block, 0 if none */
-	u32 nonempty[NR_SETS];			/* z. bit per order */
-	u64 free[NR_SETS];			/* z. pages; read without the lock for statistics */
-	u64 total;				/* fixed after boot */
-} __aligned(128);
-
 struct pcp {
 	u32 count[NR_SETS];			/* cpu */
 	struct page *pages[NR_SETS][PCP_MAX];	/* cpu */
 };
 
-static struct node nodes[MAX_NODES];
 static DEFINE_PER_CPU(struct pcp, pcps);
-unsigned nr_nodes = 1;
 static u64 reserve_pages;			/* GFP_KERNEL leaves that many */
 
 static unsigned opt_zeroed = 2;			/* 0, 1; 2: what the platform promises */
@@ -68,148 +49,6 @@ BOOT_OPTION(option_zeroed) = { .name = "mem.zeroed", .type = CMDLINE_UINT, .uint
 	.help = "1: untouched RAM is known to be zero (default: as the platform says); 0: clear every page" };
 BOOT_OPTION(option_shuffle) = { .name = "mem.shuffle", .type = CMDLINE_FLAG, .flag = &opt_shuffle,
 	.help = "1: hand out page frames in random order" };
-
-/* 64 Ki frames (2 MiB of descriptors) are one granule: either all their descriptors are backed by memory or none. */
-static unsigned long granule_present[(1ull << 32 >> DESC_GRANULE_ORDER) / 64];
-
-void desc_granule_set_present(u64 granule)
-{
-	granule_present[granule / 64] |= 1ul << (granule % 64);
-}
-
-bool pfn_valid(u64 pfn)
-{
-	u64 g = pfn >> DESC_GRANULE_ORDER;
-
-	return pfn < (1ull << 32) && (granule_present[g / 64] >> (g % 64) & 1);
-}
-
-/* ---- free lists; z held ---- */
-
-static void list_push(struct node *n, unsigned set, unsigned order, struct page *p, unsigned nid)
-{
-	u64 pfn = page_to_pfn(p);
-	u32 first = n->first[set][order];
-
-	p->word = page_word(PAGE_BUDDY, order, nid, NULL);
-	atomic64_set(&p->state, set == ZERO ? PG_ZERO : 0);
-	p->link[0] = first;
-	p->link[1] = 0;
-	if (first)
-		pfn_to_page(first)->link[1] = (u32)pfn;
-	n->first[set][order] = (u32)pfn;
-	n->nonempty[set] |= 1u << order;
-}
-
-static void list_remove(struct node *n, unsigned set, unsigned order, struct page *p)
-{
-	u32 next = p->link[0], prev = p->link[1];
-
-	if (next)
-		pfn_to_page(next)->link[1] = prev;
-	if (prev) {
-		pfn_to_page(prev)->link[0] = next;
-	} else {
-		n->first[set][order] = next;
-		if (!next)
-			n->nonempty[set] &= ~(1u << order);
-	}
-}
-
-static inline unsigned block_set(const struct page *p)
-{
-	return page_flag(p, PG_ZERO) ? ZERO : DIRTY;
-}
-
-static inline bool is_free_block(const struct page *p, unsigned order, unsigned nid)
-{
-	return (p->word & 0xffff) == page_word(PAGE_BUDDY, order, nid, NULL);
-}
-
-/* A block comes back: merge with its buddy as long as that is free, whole, and of the same set. */
-static void block_free(struct node *n, unsigned nid, u64 pfn, unsigned order, unsigned set)
-{
-	n->free[set] += 1ull << order;
-	while (order < MAX_ORDER) {
-		u64 bpfn = pfn ^ (1ull << order);
-		struct page *b = pfn_to_page(bpfn);
-
-		if (order >= DESC_GRANULE_ORDER && !pfn_valid(bpfn))
-			break;
-		if (!is_free_block(b, order, nid) || block_set(b) != set)
-			break;
-		list_remove(n, set, order, b);
-		b->word = page_word(PAGE_RESERVED, 0, nid, NULL);	/* no longer a head */
-		pfn &= bpfn;
-		order++;
-	}
-	list_push(n, set, order, pfn_to_page(pfn), nid);
-}
-
-static struct page *block_take(struct node *n, unsigned nid, unsigned set, unsigned order)
-{
-	u32 fit = n->nonempty[set] >> order;
-	unsigned o;
-	struct page *p;
-
-	if (!fit)
-		return NULL;
-	o = order + (unsigned)__builtin_ctz(fit);
-	p = pfn_to_page(n->first[set][o]);
-	list_remove(n, set, o, p);
-	while (o > order) {
-		o--;
-		list_push(n, set, o, p + (1ull << o), nid);
-	}
-	n->free[set] -= 1ull << order;
-	return p;
-}
-
-/*
- * Large requests only: a DIRTY block and its ZERO buddy become one DIRTY block. Costs a walk over all free blocks; runs when nothing of
- * the wanted size is left.
- */
-static void node_coalesce(struct node *n, unsigned nid)
-{
-	for (unsigned order = 0; order < MAX_ORDER; order++) {
-		u32 pfn = n->first[DIRTY][order];
-
-		while (pfn) {
-			struct page *p = pfn_to_page(pfn);
-			u64 bpfn = pfn ^ (1ull << order);
-			u32 next = p->link[0];
-
-			if ((order < DESC_GRANULE_ORDER || pfn_valid(bpfn)) &&
-			    is_free_block(pfn_to_page(bpfn), order, nid) && block_set(pfn_to_page(bpfn)) == ZERO) {
-				struct page *b = pfn_to_page(bpfn);
-
-				list_remove(n, ZERO, order, b);
-				list_remove(n, DIRTY, order, p);
-				b->word = p->word = page_word(PAGE_RESERVED, 0, nid, NULL);
-				n->free[ZERO] -= 1ull << order;
-				n->free[DIRTY] -= 1ull << order;
-				block_free(n, nid, pfn & bpfn, order + 1, DIRTY);
-			}
-			pfn = next;
-		}
-	}
-}
-
-static unsigned long node_lock(struct node *n)
-{
-	unsigned long flags = irq_save();
-
-	if (!spin_trylock(&n->lock)) {
-		vm_event(VME_zone_lock_contended);
-		spin_lock(&n->lock);
-	}
-	return flags;
-}
-
-static void node_unlock(struct node *n, unsigned long flags)
-{
-	spin_unlock_irqrestore(&n->lock, flags);
-}
 
 /* ---- debug: poison ---- */
 
@@ -266,7 +105,7 @@ static inline void poison_fill(struct page *p) {}
 
 static inline void pcp_push(struct pcp *pcp, unsigned set, struct page *p, unsigned nid)
 {
-	p->word = page_word(PAGE_PCP, 0, nid, NULL);
+	WRITE_ONCE(p->word, page_word(PAGE_PCP, 0, nid, NULL));
 	atomic64_set(&p->state, 0);
 	pcp->pages[set][pcp->count[set]++] = p;
 }
@@ -295,7 +134,7 @@ static bool pcp_refill(struct pcp *pcp, unsigned nid, unsigned set)
 
 	vm_event(VME_pcp_refill);
 	for (;; order--) {
-		p = block_take(n, nid, set, order);
+		p = buddy_take(n, nid, set, order);
 		if (p || !order)
 			break;
 	}
@@ -337,7 +176,7 @@ static void free_runs(struct page **pages, unsigned n, unsigned set)
 
 				while (order > MAX_ORDER || lo + (1ull << order) > hi)
 					order = min(order - 1, (unsigned)ilog2(hi - lo));
-				block_free(node, nid, lo, order, set);
+				buddy_free(node, nid, lo, order, set);
 				lo += 1ull << order;
 			}
 		}
@@ -374,7 +213,7 @@ static struct page *pcp_alloc(unsigned nid, bool want_zero, unsigned *set)
 	*set = DIRTY;
 	if ((p = pcp_pop(pcp, DIRTY)))
 		return p;
-	if (nodes[nid].free[DIRTY] && pcp_refill(pcp, nid, DIRTY))
+	if (READ_ONCE(nodes[nid].free[DIRTY]) && pcp_refill(pcp, nid, DIRTY))
 		return pcp_pop(pcp, DIRTY);
 	*set = ZERO;
 	if ((p = pcp_pop(pcp, ZERO)))
@@ -406,13 +245,13 @@ static struct page *page_prepare(struct page *p, unsigned order, unsigned gfp, u
 		if (gfp & GFP_TRACKED)
 			state |= PG_ZERO;
 	}
-	p->word = page_word(PAGE_KERNEL, order, nid, NULL);
+	WRITE_ONCE(p->word, page_word(PAGE_KERNEL, order, nid, NULL));
 	if (order && (gfp & GFP_COMPOUND)) {
 		u32 head = (u32)page_to_pfn(p);
 
 		state |= PG_HUGE;
 		for (u64 i = 1; i < 1ull << order; i++) {
-			p[i].word = page_word(PAGE_TAIL, 0, nid, NULL);
+			WRITE_ONCE(p[i].word, page_word(PAGE_TAIL, 0, nid, NULL));
 			p[i].link[0] = head;
 			atomic64_set(&p[i].state, 0);
 		}
@@ -429,7 +268,7 @@ static struct page *node_alloc(unsigned nid, unsigned order, unsigned gfp)
 	unsigned long flags;
 	struct page *p;
 
-	if (n->free[DIRTY] + n->free[ZERO] <= (gfp & GFP_ATOMIC ? 0 : reserve_pages) + (1ull << order) - 1 && order)
+	if (READ_ONCE(n->free[DIRTY]) + READ_ONCE(n->free[ZERO]) <= (gfp & GFP_ATOMIC ? 0 : reserve_pages) + (1ull << order) - 1 && order)
 		return NULL;
 	if (order == 0) {
 		flags = irq_save();
@@ -438,20 +277,20 @@ static struct page *node_alloc(unsigned nid, unsigned order, unsigned gfp)
 		return p ? page_prepare(p, 0, gfp, set) : NULL;
 	}
 	flags = node_lock(n);
-	p = block_take(n, nid, set, order);
+	p = buddy_take(n, nid, set, order);
 	if (!p) {
 		set = ZERO;
-		p = block_take(n, nid, set, order);
+		p = buddy_take(n, nid, set, order);
 	}
 	if (!p) {
-		node_coalesce(n, nid);
+		buddy_coalesce(n, nid);
 		set = DIRTY;
-		p = block_take(n, nid, set, order);
+		p = buddy_take(n, nid, set, order);
 	}
 	node_unlock(n, flags);
 	if (!p)
 		return NULL;
-	p->word = page_word(PAGE_KERNEL, order, nid, NULL);
+	WRITE_ONCE(p->word, page_word(PAGE_KERNEL, order, nid, NULL));
 	return page_prepare(p, order, gfp, set);
 }
 
@@ -462,7 +301,7 @@ struct page *alloc_pages_node(int node, unsigned order, unsigned gfp)
 
 	if (unlikely(order > MAX_ORDER) || alloc_should_fail())
 		return NULL;
-	if (order == 0 && !(gfp & GFP_ATOMIC) && unlikely(nodes[first].free[DIRTY] + nodes[first].free[ZERO] <= reserve_pages) &&
+	if (order == 0 && !(gfp & GFP_ATOMIC) && unlikely(node_free_pages(first) <= reserve_pages) &&
 	    nr_free_pages() <= reserve_pages && !(current->flags & (TF_MEMALLOC | TF_OOM_VICTIM | TF_EXITING)))
 		return NULL;
 	p = node_alloc(first, order, gfp);
@@ -528,7 +367,7 @@ void free_pages(struct page *p, unsigned order)
 		return;
 	}
 	flags = node_lock(&nodes[nid]);
-	block_free(&nodes[nid], nid, page_to_pfn(p), order, set);
+	buddy_free(&nodes[nid], nid, page_to_pfn(p), order, set);
 	node_unlock(&nodes[nid], flags);
 }
 
@@ -594,17 +433,7 @@ void put_page(struct page *p)
 		put_page_slow(p, old);
 }
 
-/* ---- statistics and checks ---- */
-
-u64 node_free_pages(unsigned node)
-{
-	return READ_ONCE(nodes[node].free[DIRTY]) + READ_ONCE(nodes[node].free[ZERO]);
-}
-
-u64 node_total_pages(unsigned node)
-{
-	return nodes[node].total;
-}
+/* ---- statistics ---- */
 
 u64 nr_free_pages(void)
 {
@@ -617,24 +446,6 @@ u64 nr_free_pages(void)
 
 		sum += READ_ONCE(pcp->count[DIRTY]) + READ_ONCE(pcp->count[ZERO]);
 	}
-	return sum;
-}
-
-u64 nr_total_pages(void)
-{
-	u64 sum = 0;
-
-	for (unsigned i = 0; i < nr_nodes; i++)
-		sum += nodes[i].total;
-	return sum;
-}
-
-u64 nr_zero_pages(void)
-{
-	u64 sum = 0;
-
-	for (unsigned i = 0; i < nr_nodes; i++)
-		sum += READ_ONCE(nodes[i].free[ZERO]);
 	return sum;
 }
 
@@ -653,119 +464,14 @@ void drain_pcp(void)
 	call_on_cpus(&cpu_online_mask, drain_local, NULL, true);
 }
 
-u64 palloc_free_blocks(unsigned order)
-{
-	u64 count = 0;
-
-	for (unsigned nid = 0; nid < nr_nodes; nid++) {
-		unsigned long flags = node_lock(&nodes[nid]);
-
-		for (unsigned set = 0; set < NR_SETS; set++)
-			for (u32 pfn = nodes[nid].first[set][order]; pfn; pfn = pfn_to_page(pfn)->link[0])
-				count++;
-		node_unlock(&nodes[nid], flags);
-	}
-	return count;
-}
-
-void palloc_check(void)
-{
-	for (unsigned nid = 0; nid < nr_nodes; nid++) {
-		struct node *n = &nodes[nid];
-		unsigned long flags = node_lock(n);
-
-		for (unsigned set = 0; set < NR_SETS; set++) {
-			u64 sum = 0;
-
-			for (unsigned order = 0; order <= MAX_ORDER; order++) {
-				u32 prev = 0;
-
-				for (u32 pfn = n->first[set][order]; pfn; prev = pfn, pfn = pfn_to_page(pfn)->link[0]) {
-					struct page *p = pfn_to_page(pfn);
-
-					ASSERT(is_free_block(p, order, nid) && block_set(p) == set && p->link[1] == prev &&
-					       !(pfn & ((1u << order) - 1)), "free list %u/%u: block %#x, word %#llx, prev %#x",
-					       set, order, pfn, (unsigned long long)p->word, p->link[1]);
-					sum += 1ull << order;
-				}
-				ASSERT(!n->first[set][order] == !(n->nonempty[set] >> order & 1), "set %u order %u", set, order);
-			}
-			ASSERT(sum == n->free[set], "node %u set %u: lists hold %llu pages, count says %llu", nid, set,
-			       (unsigned long long)sum, (unsigned long long)n->free[set]);
-		}
-		node_unlock(n, flags);
-	}
-}
-
 /* ---- boot ---- */
-
-/* The largest aligned block at lo that ends at hi or before. */
-static unsigned block_order(u64 lo, u64 hi)
-{
-	unsigned order = min((unsigned)__builtin_ctzll(lo), (unsigned)MAX_ORDER);
-
-	while (lo + (1ull << order) > hi)
-		order--;
-	return order;
-}
-
-/* Every frame that may be asked as a buddy when [lo, hi) has been freed has a descriptor that says no. */
-static void boot_mark_range(u64 lo, u64 hi)
-{
-	while (lo < hi) {
-		unsigned order = block_order(lo, hi);
-
-		pfn_to_page(lo)->word = page_word(PAGE_RESERVED, 0, 0, NULL);
-		for (unsigned k = order; k < MAX_ORDER; k++) {
-			u64 b = align_down(lo, 1ull << k) ^ (1ull << k);
-
-			if (pfn_valid(b) && !boot_is_free(b << PAGE_SHIFT))
-				pfn_to_page(b)->word = page_word(PAGE_RESERVED, 0, 0, NULL);
-		}
-		lo += 1ull << order;
-	}
-}
-
-static void boot_free_range(u64 lo, u64 hi, unsigned nid, unsigned set)
-{
-	unsigned long flags = node_lock(&nodes[nid]);
-
-	nodes[nid].total += hi - lo;
-	while (lo < hi) {
-		unsigned order = block_order(lo, hi);
-
-		block_free(&nodes[nid], nid, lo, order, set);
-		lo += 1ull << order;
-	}
-	node_unlock(&nodes[nid], flags);
-}
 
 void palloc_init(void)
 {
-	u64 pos, base, end;
-	int node;
-
 	if (opt_zeroed == 2)
 		opt_zeroed = boot_info.ram_zeroed;
 	prng_seed(&shuffle_rng, 42);
-	for (unsigned i = 0; i < MAX_NODES; i++)
-		spin_lock_init(&nodes[i].lock, RANK_ZONE);
 	early_close();
-	for (pos = 0; boot_next_free(&pos, &base, &end, &node);)
-		boot_mark_range(base >> PAGE_SHIFT, end >> PAGE_SHIFT);
-	for (pos = 0; boot_next_free(&pos, &base, &end, &node);) {
-		if (node < 0 || node >= MAX_NODES)
-			node = 0;
-		nr_nodes = max(nr_nodes, (unsigned)node + 1);
-		boot_free_range(base >> PAGE_SHIFT, end >> PAGE_SHIFT, (unsigned)node, opt_zeroed ? ZERO : DIRTY);
-	}
+	buddy_init(opt_zeroed ? ZERO : DIRTY);
 	reserve_pages = min(nr_total_pages() / 256, (u64)4096);
-}
-
-void free_boot_range(u64 base, u64 size)
-{
-	u64 lo = align_up(base, PAGE_SIZE) >> PAGE_SHIFT, hi = (base + size) >> PAGE_SHIFT;
-
-	boot_mark_range(lo, hi);
-	boot_free_range(lo, hi, 0, DIRTY);
 }

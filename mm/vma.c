@@ -188,10 +188,17 @@ struct vma *vma_copy(const struct vma *old, struct mm *mm)
 
 	if (!vma)
 		return NULL;
-	*vma = *old;
+	/* Not map_link, which others change, and nothing that insertion makes. */
 	vma->mm = mm;
-	if (vma->file)
-		get_file(vma->file);
+	vma->start = old->start;
+	vma->end = old->end;
+	vma->flags = old->flags;
+	vma->prot = old->prot;
+	vma->pgoff = old->pgoff;
+	vma->file = old->file ? get_file(old->file) : NULL;
+	vma->ops = old->ops;
+	vma->anon = old->anon;
+	vma->has_anon = old->has_anon;
 	return vma;
 }
 

@@ -376,29 +376,6 @@ struct file *fget(int fd)
 	return files_get_file(current->files, (unsigned)fd);
 }
 
-struct fd fd_get_any(int fd)
-{
-	struct files *t = current->files;
-	unsigned n = (unsigned)fd;
-	struct file *f;
-
-	if (likely(atomic_read(&t->refs) == 1))
-		return (struct fd){ n < t->top ? t->slot[n] : NULL, false };
-	f = files_get_file(t, n);
-	return (struct fd){ f, f != NULL };
-}
-
-struct fd fd_get(int fd)
-{
-	struct fd f = fd_get_any(fd);
-
-	if (f.file && unlikely(f.file->mode & FMODE_PATH)) {
-		fd_put(f);
-		f.file = NULL;
-	}
-	return f;
-}
-
 /* First free descriptor at or above from, maybe at max. The lock is held. */
 static u32 files_free_slot(struct files *t, u32 from)
 {

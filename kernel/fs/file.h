@@ -97,8 +97,34 @@ struct fd {
 	bool counted;
 };
 
-struct fd fd_get(int fd);		/* O_PATH files are not found */
-struct fd fd_get_any(int fd);
+/** The open file of a table (another task's, for procfs): counted, or NULL; the caller holds a reference on the table. */
+struct file *files_get_file(struct files *files, unsigned fd);
+
+static inline struct fd fd_get_any(int fd)
+{
+	struct files *t = current->files;
+	unsigned n = (unsigned)fd;
+	struct file *f;
+
+	if (likely(atomic_read(&t->refs) == 1))
+		return (struct fd){ n < t->top ? t->slot[n] : NULL, false };
+	f = files_get_file(t, n);
+	return (struct fd){ f, f != NULL };
+}
+
+/** O_PATH files are not found. */
+static inline struct fd fd_get(int fd)
+{
+	struct fd f = fd_get_any(fd);
+
+	if (f.file && unlikely(f.file->mode & FMODE_PATH)) {
+		if (f.counted)
+			fput(f.file);
+		f = (struct fd){ NULL, false };
+	}
+	return f;
+}
+
 static inline void fd_put(struct fd f)
 {
 	if (f.counted)
@@ -122,8 +148,6 @@ void files_close_range(struct files *t, u32 first, u32 last, bool cloexec_only);
 /** Mark open descriptors first..last. -EBADF: there is none. */
 int files_set_cloexec(struct files *t, u32 first, u32 last, bool on);
 int files_get_cloexec(struct files *t, u32 fd);		/* 0, 1 or -EBADF */
-/** Another task's open file (procfs): counted, or NULL; the caller holds a reference on the table. */
-struct file *files_get_file(struct files *files, unsigned fd);
 /** Is a descriptor free (below the limit)? -EMFILE. For calls that would leave something behind when it fails later. */
 int fd_room(void);
 

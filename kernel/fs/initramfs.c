@@ -209,7 +209,7 @@ int rootfs_init(const void *cpio, size_t size)
 	int err;
 
 	fs_init();
-	err = mount_at("tmpfs", "rootfs", "mode=755", false, NULL);
+	err = mount_at("tmpfs", "tmpfs", "mode=755", false, NULL);
 	if (err)
 		return err;
 	fs = fs_create();

@@ -115,7 +115,7 @@ static long pipe_read(struct file *f, struct uio *u, u64 *pos)
 		if (err)
 			goto out;
 	}
-	while (u->left && p->rpos != p->wpos) {
+	do {
 		size_t at = p->rpos & (pipe_size(p) - 1), off = at & ~PAGE_MASK;
 		size_t n = min(min(PAGE_SIZE - off, (size_t)(p->wpos - p->rpos)), u->left);
 		size_t got = uio_put(u, (char *)p->page[at >> PAGE_SHIFT] + off, n);
@@ -126,7 +126,7 @@ static long pipe_read(struct file *f, struct uio *u, u64 *pos)
 			err = -EFAULT;
 			break;
 		}
-	}
+	} while (u->left && p->rpos != p->wpos);
 	if (p->rpos == p->wpos)
 		p->rpos = p->wpos = 0;
 	if (done && !list_empty(&p->wr_wait.waiters))

@@ -15,6 +15,7 @@
 #include "kernel/syscall.h"
 #include "kernel/timer.h"
 #include "lib/string.h"
+#include "mm/kmap.h"
 #include "mm/mapping.h"
 #include "mm/palloc.h"
 #include "mm/slab.h"
@@ -132,6 +133,7 @@ static void knobs_show(struct seq *m)
 /* What a test balances: everything here is back where it was when nothing is left behind. */
 static void balance_show(struct seq *m)
 {
+	kstack_drain();
 	seq_printf(m, "free_pages %llu\ncache_pages %llu\nslab_objects %llu\nslab_pages %llu\nprocesses %u\nthreads %u\n",
 		   nr_free_pages(), mapping_pages_total(), slab_objects_total(), slab_pages_total(), nr_processes(), nr_threads());
 }

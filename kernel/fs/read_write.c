@@ -13,7 +13,7 @@
 enum rw { RW_READ, RW_WRITE };
 
 /* One transfer at *pos. Bytes or -errno. */
-static long transfer(struct file *f, struct uio *u, enum rw rw, u64 *pos)
+static __always_inline long transfer(struct file *f, struct uio *u, enum rw rw, u64 *pos)
 {
 	if (rw == RW_READ) {
 		if (unlikely(!(f->mode & FMODE_READ)))
@@ -30,12 +30,14 @@ static long transfer(struct file *f, struct uio *u, enum rw rw, u64 *pos)
 }
 
 /* At the file's own position. It is locked only if somebody else may have this open file, too. */
-static long transfer_at_pos(struct fd fd, struct uio *u, enum rw rw)
+static __always_inline long transfer_at_pos(struct fd fd, struct uio *u, enum rw rw)
 {
 	struct file *f = fd.file;
-	bool shared = !(f->mode & FMODE_STREAM) && (fd.counted || atomic_read(&f->refs) > 1);
+	bool shared = fd.counted || atomic_read(&f->refs) > 1;
 	long ret;
 
+	if (f->mode & FMODE_STREAM)
+		return transfer(f, u, rw, &f->pos);
 	if (shared)
 		mutex_lock(&f->pos_lock);
 	ret = transfer(f, u, rw, &f->pos);
@@ -44,7 +46,7 @@ static long transfer_at_pos(struct fd fd, struct uio *u, enum rw rw)
 	return ret;
 }
 
-static long do_rw(int n, const void __user *buf, size_t len, enum rw rw)
+static __always_inline long do_rw(int n, const void __user *buf, size_t len, enum rw rw)
 {
 	struct fd fd = fd_get(n);
 	struct uio u;

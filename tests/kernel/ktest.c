@@ -4,6 +4,7 @@
 #include "kernel/cpu.h"
 #include "kernel/param.h"
 #include "kernel/printk.h"
+#include "kernel/process.h"
 #include "kernel/rcu.h"
 #include "kernel/sched.h"
 #include "kernel/task.h"
@@ -26,7 +27,8 @@ BOOT_OPTION(option_test) = { .name = "test", .type = CMDLINE_STRING, .string = &
 BOOT_OPTION(option_seed) = { .name = "test.seed", .type = CMDLINE_UINT, .uint = &opt_seed, .max = 0xffffffff,
 	.help = "seed of random tests" };
 
-static bool failed, skipped;
+static unsigned failures;	/* atomic. of the test that runs */
+static bool skipped;
 static char skip_reason[120];
 
 static void out(const char *fmt, ...)
@@ -41,16 +43,23 @@ static void out(const char *fmt, ...)
 	console_write(buf, (size_t)n);
 }
 
+#define MAX_FAILURES	20	/* printed, of one test */
+
 void kt_fail(const char *file, int line, const char *fmt, ...)
 {
 	char msg[200];
 	va_list ap;
+	unsigned n = __atomic_fetch_add(&failures, 1, __ATOMIC_RELAXED);
 
+	if (n >= MAX_FAILURES) {
+		if (n == MAX_FAILURES)
+			out("    # and more\n");
+		return;
+	}
 	va_start(ap, fmt);
 	kvscnprintf(msg, sizeof(msg), fmt, ap);
 	va_end(ap);
 	out("    # %s:%d: %s\n", file, line, msg);
-	failed = true;
 }
 
 void kt_skip(const char *fmt, ...)
@@ -154,26 +163,32 @@ unsigned kt_threads(unsigned n, int (*fn)(void *), void *arg)
 	return missing;
 }
 
+/* Free pages and those in caches and tables that are kept: what must be the same before and after a test. */
+static u64 pages_accounted_for(void)
+{
+	return nr_free_pages() + slab_pages_total() + pid_table_pages();
+}
+
 static void run_test(const struct ktest *t, unsigned nr)
 {
 	u64 pages, objects, start;
 
-	failed = skipped = false;
+	failures = 0;
+	skipped = false;
 	kt_settle();
-	pages = nr_free_pages() + slab_pages_total();
+	pages = pages_accounted_for();
 	objects = slab_objects_total();
 	start = clock_ns();
 	t->fn();
 	kt_settle();
-	if (nr_free_pages() + slab_pages_total() != pages)
-		kt_fail(t->suite, 0, "%lld pages were not given back",
-			(long long)(pages - nr_free_pages() - slab_pages_total()));
+	if (pages_accounted_for() != pages)
+		kt_fail(t->suite, 0, "%lld pages were not given back", (long long)(pages - pages_accounted_for()));
 	if (slab_objects_total() != objects)
 		kt_fail(t->suite, 0, "%lld slab objects were not given back", (long long)(slab_objects_total() - objects));
 	palloc_check();
-	out("    %s %u %s%s%s # %llu ms\n", failed ? "not ok" : "ok", nr, t->name, skipped ? " # SKIP " : "",
+	out("    %s %u %s%s%s # %llu ms\n", failures ? "not ok" : "ok", nr, t->name, skipped ? " # SKIP " : "",
 	    skipped ? skip_reason : "", (unsigned long long)((clock_ns() - start) / NSEC_PER_MSEC));
-	if (failed)
+	if (failures)
 		out("    # replay: make run DEBUG=1 SMP=%u APPEND='test=%s.%s test.seed=%u'\n", nr_cpus, t->suite, t->name, opt_seed);
 }
 
@@ -232,7 +247,7 @@ void ktest_boot(void)
 			if (!matches(k))
 				continue;
 			run_test(k, ++i);
-			bad |= failed;
+			bad |= failures != 0;
 		}
 		out("%s %u %s\n", bad ? "not ok" : "ok", ++nr, t->suite);
 	}

@@ -67,8 +67,10 @@ void kt_crowd_start(struct kt_crowd *c, unsigned n, void (*fn)(void *arg, unsign
 		}
 		c->tasks[c->n++] = t;
 		/* One after the other, so that thread i is on the CPU that the header says. */
-		while (__atomic_load_n(&c->started, __ATOMIC_ACQUIRE) != c->n)
+		while (__atomic_load_n(&c->started, __ATOMIC_ACQUIRE) != c->n) {
 			sched_yield();
+			cpu_relax();
+		}
 	}
 }
 

@@ -118,14 +118,16 @@ struct task *host_task(struct mm *mm)
 	return t;
 }
 
-void host_task_free(struct task *t)
-{
-	free(t);
-}
-
+/* Whoever wakes a task holds a reference while it does. */
 void put_task(struct task *t)
 {
-	atomic_dec(&t->refs);
+	if (atomic_dec_and_test(&t->refs))
+		free(t);
+}
+
+void host_task_free(struct task *t)
+{
+	put_task(t);
 }
 
 void host_switch(struct task *next)
@@ -292,7 +294,7 @@ void call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *))
 	head->func = func;
 	pthread_mutex_lock(&rcu_lock);
 	head->next = callbacks;
-	callbacks = head;
+	__atomic_store_n(&callbacks, head, __ATOMIC_RELAXED);
 	callback_epoch = __atomic_add_fetch(&epoch, 1, __ATOMIC_SEQ_CST);
 	pthread_mutex_unlock(&rcu_lock);
 	irq_restore(flags);
@@ -315,7 +317,7 @@ static void run_callbacks(void)
 	pthread_mutex_lock(&rcu_lock);
 	if (callbacks && all_quiescent(callback_epoch)) {
 		list = callbacks;
-		callbacks = NULL;
+		__atomic_store_n(&callbacks, NULL, __ATOMIC_RELAXED);
 	}
 	pthread_mutex_unlock(&rcu_lock);
 	while (list) {

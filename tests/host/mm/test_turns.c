@@ -287,10 +287,10 @@ static void op_mmap(void)
 		CHECK((uintptr_t)ret == va, "the free hint %#lx gave %#lx", va, ret);
 	va = (uintptr_t)ret;
 	if (va < WINDOW || va + n * PAGE_SIZE > WINDOW_END) {
+		palloc_fail(0, 0);
 		down_write(&p->mm->mmap_lock);
 		ret = do_munmap(p->mm, va, n * PAGE_SIZE);
 		mmap_write_unlock(p->mm);
-		/* A failure can only be the cut of a merged neighbour. */
 		CHECK(!ret, "munmap outside of the window: %ld", ret);
 		return;
 	}

@@ -96,7 +96,7 @@ static inline pgprot_t pgprot_make(unsigned prot)
 		v |= _PTE_X;
 	if (prot & PROT_U)
 		v |= _PTE_U;
-	else
+	else if (v & _PTE_V)
 		v |= _PTE_A | _PTE_D;
 	if (prot & PROT_G)
 		v |= _PTE_G;
