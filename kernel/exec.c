@@ -206,6 +206,21 @@ static int build_mm(struct exec *x)
 	return 0;
 }
 
+/* A table of files that others use too: the new program gets its own, since it closes some. 0 or -ENOMEM. */
+static int unshare_files(void)
+{
+	struct files *old = current->files, *copy;
+
+	if (atomic_read(&old->refs) == 1)
+		return 0;
+	copy = files_dup(old);
+	if (IS_ERR(copy))
+		return PTR_ERR(copy);
+	WRITE_ONCE(current->files, copy);
+	files_put(old);
+	return 0;
+}
+
 /* Ends the other threads and makes the caller the leader. 0, or -EAGAIN, -EINTR: the process is ending anyway. */
 static int become_only_thread(void)
 {
@@ -306,7 +321,9 @@ static int exec_at(int dfd, const char *name, int flags, const char *path, const
 	if (!err)
 		err = signal_exec_prepare(&x.signals);
 	if (!err) {
-		err = become_only_thread();
+		err = unshare_files();
+		if (!err)
+			err = become_only_thread();
 		if (err)
 			signal_exec_abort(&x.signals);
 	}

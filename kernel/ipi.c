@@ -126,8 +126,11 @@ void ipi_stop_others(void)
 		arch_send_ipi(&others);
 }
 
-static void run_senders(struct ipi_state *me, unsigned self)
+/* Was there any? */
+static bool run_senders(struct ipi_state *me, unsigned self)
 {
+	bool any = false;
+
 	for (unsigned i = 0; i < CPUMASK_WORDS; i++) {
 		unsigned long word;
 
@@ -140,8 +143,10 @@ static void run_senders(struct ipi_state *me, unsigned self)
 			word &= word - 1;
 			s->fn(s->arg);
 			cpumask_clear(&s->pending, self);
+			any = true;
 		}
 	}
+	return any;
 }
 
 void ipi_handler(void)
@@ -152,7 +157,9 @@ void ipi_handler(void)
 		cpumask_clear(&cpu_online_mask, cpu_id());
 		cpu_halt();
 	}
-	run_senders(me, cpu_id());
+	/* In an emulator with one thread the sender goes on now, not when the program that we return to has spun for 100 ms. */
+	if (run_senders(me, cpu_id()))
+		cpu_relax();
 	if (!llist_empty(&me->calls)) {
 		struct llist_node *list = llist_del_all(&me->calls), *next;
 

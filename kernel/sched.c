@@ -480,7 +480,9 @@ void sched_yield(void)
 {
 	unsigned long flags = irq_save();
 
-	__schedule(true);
+	/* Whoever yields waits for somebody: if that is not on this CPU, let other vCPUs run (a single-threaded emulator has one at a time). */
+	if (!__schedule(true))
+		cpu_relax();
 	irq_restore(flags);
 }
 

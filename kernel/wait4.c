@@ -146,7 +146,7 @@ static int do_wait(struct waiter *w)
 			break;
 		}
 		schedule();
-		set_current_state(TASK_INTERRUPTIBLE);
+		prepare_to_wait(wq, &e, TASK_INTERRUPTIBLE);	/* the wake-up took us off the queue */
 	}
 	if (queued)
 		finish_wait(wq, &e);

@@ -117,16 +117,18 @@ struct page *buddy_take(struct node *n, unsigned nid, unsigned set, unsigned ord
 		list_push(n, set, o, p + (1ull << o), nid);
 	}
 	WRITE_ONCE(n->free[set], n->free[set] - (1ull << order));
+	/* Before the lock is dropped: whoever frees its buddy next must not take it for a free block. */
+	WRITE_ONCE(p->word, page_word(PAGE_KERNEL, order, nid, NULL));
 	return p;
 }
 
 /*
- * Large requests only: a DIRTY block and its ZERO buddy become one DIRTY block. Costs a walk over all free blocks; runs when nothing of
- * the wanted size is left.
+ * Large requests only: a DIRTY block and its ZERO buddy, both smaller than what is wanted, become one DIRTY block. Costs a walk over these
+ * free blocks; runs when nothing of the wanted size is left.
  */
-void buddy_coalesce(struct node *n, unsigned nid)
+void buddy_coalesce(struct node *n, unsigned nid, unsigned wanted)
 {
-	for (unsigned order = 0; order < MAX_ORDER; order++) {
+	for (unsigned order = 0; order < wanted; order++) {
 		u32 pfn = n->first[DIRTY][order];
 
 		while (pfn) {

@@ -23,9 +23,9 @@ unsigned long node_lock(struct node *n);
 void node_unlock(struct node *n, unsigned long flags);
 /** z. A block of the set comes back and is merged with its buddies. */
 void buddy_free(struct node *n, unsigned nid, u64 pfn, unsigned order, unsigned set);
-/** z. A block of 2^order pages of the set; the descriptor still says PAGE_BUDDY or less: the caller fills it in. NULL. */
+/** z. A block of 2^order pages of the set, type PAGE_KERNEL; the caller fills in the rest of the descriptor. NULL. */
 struct page *buddy_take(struct node *n, unsigned nid, unsigned set, unsigned order);
-/** z. Merge across the sets, for a large request that can not be met otherwise. */
-void buddy_coalesce(struct node *n, unsigned nid);
+/** z. Merge across the sets, for a request of order `wanted` that can not be met otherwise. */
+void buddy_coalesce(struct node *n, unsigned nid, unsigned wanted);
 /** Boot: all RAM that is not reserved becomes free memory of the set. */
 void buddy_init(unsigned set);

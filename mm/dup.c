@@ -147,7 +147,6 @@ static void dup_layout(struct mm *dst, const struct mm *src)
 	dst->env_end = src->env_end;
 	dst->sigtramp = src->sigtramp;
 	dst->dumpable = src->dumpable;
-	dst->stack_max = src->stack_max;
 	memcpy(dst->saved_auxv, src->saved_auxv, sizeof(dst->saved_auxv));
 	if (src->exe_file)
 		dst->exe_file = get_file(src->exe_file);

@@ -1,9 +1,9 @@
 /*
  * The page cache of a file. See mapping.h for locks and for the agreement with the fault path.
  *
- * The tree: nodes of 64 slots; a node's shift says how many low bits of the index are below it. A file whose only page has index 0 has no
- * node at all. Nodes are freed by RCU, so look-ups walk without a lock. An insertion that ran out of memory may leave
- * empty nodes; they go with the next removal around them, at the latest with the mapping.
+ * The tree: nodes of 64 slots; a node's shift says how many low bits of the index are below it. A file whose only page
+ * has index 0 has no node at all. Nodes are freed by RCU, so look-ups walk without a lock. An insertion that ran out of
+ * memory may leave empty nodes; they go with the next removal around them, at the latest with the mapping.
  */
 #include "mm/mapping.h"
 
@@ -114,7 +114,9 @@ struct page *mapping_find(struct mapping *m, u32 index)
 		p = tree_find(m, index);
 		if (!p)
 			break;
-		/* Between the look and the reference the page may have been taken out, and even become something else. */
+		/*
+		 * Between the look and the reference the page may have been taken out, and even become something else.
+		 */
 		if (try_get_page(p)) {
 			if (page_owner(p) == m && READ_ONCE(p->index) == index)
 				break;
@@ -158,7 +160,9 @@ void mapping_find_range(struct mapping *m, u32 index, unsigned n, struct page **
 		for (; run; run--, i++, at++) {
 			struct page *p = leaf && at < end ? rcu_dereference(leaf->slot[at % NODE_SLOTS]) : NULL;
 
-			if (p && try_get_page(p) && (page_owner(p) != m || READ_ONCE(p->index) != (u32)at)) {
+			if (p && !try_get_page(p))
+				p = NULL;
+			if (p && (page_owner(p) != m || READ_ONCE(p->index) != (u32)at)) {
 				put_page(p);
 				p = NULL;
 			}
@@ -282,13 +286,14 @@ int mapping_add(struct mapping *m, u32 index, struct page *page)
 
 struct page *mapping_get(struct mapping *m, u32 index, bool inside)
 {
-	struct page *p = mapping_find(m, index), *found;
+	struct page *p, *found;
 	int err;
 
-	if (likely(p))
-		return p;
 	if (inside && (u64)index << PAGE_SHIFT >= READ_ONCE(m->size))
 		return ERR_PTR(-EFAULT);
+	p = mapping_find(m, index);
+	if (likely(p))
+		return p;
 	p = alloc_page(GFP_KERNEL | GFP_ZERO);
 	if (!p)
 		return ERR_PTR(-ENOMEM);
@@ -320,7 +325,10 @@ struct batch {
 	struct page *page[BATCH];
 };
 
-/* Take pages [first, last] out of the subtree at *slot, which begins at index base. False: the batch is full. The lock is held. */
+/*
+ * Take pages [first, last] out of the subtree at *slot, which begins at index base. False: the batch is full. The lock
+ * is held.
+ */
 static bool collect(struct mapping *m, void **slot, u64 base, u64 first, u64 last, struct batch *b)
 {
 	void *e = *slot;
@@ -398,7 +406,10 @@ bool mapping_mapped(struct mapping *m)
 	return !list_empty(&m->vmas);
 }
 
-/* Zap what each vma of this mm that maps the file shows of pages [first, last]; the private ones' own copies too, if `private`. */
+/*
+ * Zap what each vma of this mm that maps the file shows of pages [first, last]; the private ones' own copies too, if
+ * `private`.
+ */
 static void unmap_in_mm(struct mapping *m, struct mm *mm, u64 first, u64 last, bool private)
 {
 	struct mmu_gather g;
@@ -421,9 +432,10 @@ static void unmap_in_mm(struct mapping *m, struct mm *mm, u64 first, u64 last, b
 }
 
 /*
- * Pages [first, last] were taken out: unmap them everywhere. Goes from address space to address space, since each one's mmap_lock is
- * needed: the first vma on the list that is not of this round names the next. Vmas of this round go to the list's end; new ones
- * (a fork meanwhile) come in front, with round 0. An address space whose last user is gone is tearing itself down and is left alone.
+ * Pages [first, last] were taken out: unmap them everywhere. Goes from address space to address space, since each one's
+ * mmap_lock is needed: the first vma on the list that is not of this round names the next. Vmas of this round go to the
+ * list's end; new ones (a fork meanwhile) come in front, with round 0. An address space whose last user is gone is
+ * tearing itself down and is left alone.
  */
 static void unmap_everywhere(struct mapping *m, u64 first, u64 last, bool private)
 {

@@ -110,7 +110,6 @@ struct mm {
 	struct file *exe_file;		/* m. counted */
 	int dumpable;
 	u32 def_flags;			/* m. VM_LOCKED for new mappings: mlockall(MCL_FUTURE) */
-	uintptr_t stack_max;		/* m. how far a stack may grow, bytes */
 	struct vma *dead_vmas;		/* m. their files are put when the lock is dropped: mmap_write_unlock() in mm/vma.h */
 };
 
@@ -163,7 +162,7 @@ int do_mprotect(uintptr_t addr, size_t len, unsigned prot);
 long do_mremap(uintptr_t addr, size_t old_len, size_t new_len, unsigned flags, uintptr_t new_addr);
 long do_brk(uintptr_t brk);
 int do_madvise(struct mm *mm, uintptr_t addr, size_t len, int advice);
-/** exec: the stack vma at top of user space, size bytes populated on demand. */
+/** exec: the stack below top, as large as is usual at first and at most max; grows on demand up to RLIMIT_STACK. 0, -ENOMEM. */
 int setup_stack(struct mm *mm, uintptr_t top, size_t max);
 int expand_stack(struct vma *vma, uintptr_t addr);
 /** The signal-return page: maps arch_sigtramp at a free place, remembers mm->sigtramp. */

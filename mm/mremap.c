@@ -97,11 +97,11 @@ static long move_vma(struct mm *mm, struct vma *vma, size_t old_len, size_t new_
 	struct vma *new;
 	size_t done;
 
-	if (mm->nr_vmas >= MAX_VMAS)
+	new = mm->nr_vmas < MAX_VMAS ? vma_copy(vma, mm) : NULL;
+	if (!new) {
+		vma_merge(mm, vma);
 		return -ENOMEM;
-	new = vma_copy(vma, mm);
-	if (!new)
-		return -ENOMEM;
+	}
 	new->start = to;
 	new->end = to + new_len;
 	vma_insert(mm, new);

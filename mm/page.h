@@ -57,7 +57,7 @@ enum page_type {
 #define PG_ZERO		(1ull << 11)	/* contents are known to be zero: never written since it was allocated zero */
 #define PG_ERROR	(1ull << 12)
 #define PG_HUGE		(1ull << 13)	/* head of a compound page */
-#define PG_POISON	(1ull << 14)	/* debug: free page is filled with a pattern */
+#define PG_POISON	(1ull << 14)	/* debug: its owner never wrote it, so it keeps the free pattern (or what it had at boot) */
 #define PG_FLAGS	0xffffull
 
 #define PAGE_REF_SHIFT	16

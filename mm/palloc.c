@@ -283,15 +283,12 @@ static struct page *node_alloc(unsigned nid, unsigned order, unsigned gfp)
 		p = buddy_take(n, nid, set, order);
 	}
 	if (!p) {
-		buddy_coalesce(n, nid);
+		buddy_coalesce(n, nid, order);
 		set = DIRTY;
 		p = buddy_take(n, nid, set, order);
 	}
 	node_unlock(n, flags);
-	if (!p)
-		return NULL;
-	WRITE_ONCE(p->word, page_word(PAGE_KERNEL, order, nid, NULL));
-	return page_prepare(p, order, gfp, set);
+	return p ? page_prepare(p, order, gfp, set) : NULL;
 }
 
 struct page *alloc_pages_node(int node, unsigned order, unsigned gfp)
@@ -352,7 +349,7 @@ void free_pages(struct page *p, unsigned order)
 
 	free_check(p, order);
 	vm_event_add(VME_pgfree, 1ull << order);
-	if (set == DIRTY)
+	if (set == DIRTY && !page_flag(p, PG_POISON))
 		for (u64 i = 0; i < 1ull << order; i++)
 			poison_fill(p + i);
 	if (order == 0) {

@@ -5,8 +5,7 @@
  */
 #include "kernel/fsapi.h"
 #include "kernel/mutex.h"
-#include "kernel/printk.h"
-#include "kernel/task.h"
+#include "kernel/process.h"
 #include "lib/err.h"
 #include "lib/errno.h"
 #include "lib/string.h"
@@ -17,7 +16,6 @@
 #include <arch/trap.h>
 
 #define STACK_INITIAL	(33ul << PAGE_SHIFT)
-#define STACK_DEFAULT	(8ul << 20)
 #define ANON_RW		(VM_READ | VM_WRITE | VM_MAYALL)
 
 long do_brk(uintptr_t brk)
@@ -53,33 +51,29 @@ out:
 int setup_stack(struct mm *mm, uintptr_t top, size_t max)
 {
 	uintptr_t start;
-	int err;
 
 	top = align_down(top, PAGE_SIZE);
-	max = max ? align_down(min(max, 1ul << 32), PAGE_SIZE) : STACK_DEFAULT;
+	max = min(align_down(max, PAGE_SIZE), STACK_INITIAL);
 	if (!max || top > USER_TOP || top < max)
 		return -ENOMEM;
-	start = top - min(max, STACK_INITIAL);
+	start = top - max;
 	if (!range_is_free(mm, start, top - start))
 		return -ENOMEM;
-	err = map_anonymous(mm, start, top, ANON_RW | VM_GROWSDOWN | VM_STACK | mm->def_flags);
-	if (!err)
-		mm->stack_max = max;
-	return err;
+	return map_anonymous(mm, start, top, ANON_RW | VM_GROWSDOWN | VM_STACK | mm->def_flags);
 }
 
 /*
- * mmap_lock is held exclusively. Make vma, which begins above addr, begin at addr's page. 0, or -EFAULT: it may not grow that far.
+ * mmap_lock is held exclusively. Make vma, which begins above addr, begin at addr's page. 0, or -EFAULT: it may not grow that far (the
+ * limit is the current process's RLIMIT_STACK).
  */
 int expand_stack(struct vma *vma, uintptr_t addr)
 {
-	size_t max = vma->mm->stack_max ? vma->mm->stack_max : STACK_DEFAULT;
 	struct vma *prev = vma_prev(vma);
 
 	addr = align_down(addr, PAGE_SIZE);
 	if (addr >= vma->start)
 		return 0;
-	if (!(vma->flags & VM_GROWSDOWN) || addr < USER_MIN || vma->end - addr > max)
+	if (!(vma->flags & VM_GROWSDOWN) || addr < USER_MIN || vma->end - addr > rlimit(RLIMIT_STACK))
 		return -EFAULT;
 	if (prev && (addr < prev->end || (addr - prev->end < STACK_GUARD && !(prev->flags & VM_GROWSDOWN) &&
 					  prev->flags & VM_ACCESS)))

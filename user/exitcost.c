@@ -30,6 +30,7 @@
 #define MAX_SIZES 16
 #define ACCOUNT "/proc/exeunt/account"
 #define BACK_TIMEOUT_S 2
+#define WARM_UP_SIZE (4u << 20)
 /* Kept free beside what is measured: this program, page tables, the kernel's own needs. */
 #define SLACK_KIB (32 * 1024)
 
@@ -231,6 +232,23 @@ static int measure(struct result *r, uint64_t size)
 	stats_finish(&r->back);
 	stats_finish(&r->kernel);
 	stats_finish(&r->kernel_page);
+	return 0;
+}
+
+/* A small round or two that do not count: first times, caches, an emulator that translates. */
+static int warm_up(void)
+{
+	static struct result r;
+
+	memset(&r, 0, sizeof(r));
+	r.size = WARM_UP_SIZE;
+	r.pages = 1;
+	for (int i = 0; i < 3; i++) {
+		int err = one_round(&r);
+
+		if (err)
+			return err < 0 ? -1 : 0;
+	}
 	return 0;
 }
 
@@ -448,6 +466,8 @@ int main(int argc, char **argv)
 	}
 	probe_account();
 	print_header();
+	if (warm_up() < 0)
+		return 1;
 	status = 0;
 	for (nr = 0; nr < opt.nr_sizes; nr++) {
 		if (measure(&results[nr], opt.size[nr]) < 0) {

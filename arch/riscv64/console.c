@@ -1,6 +1,6 @@
 /*
- * The console: the 16550 (or SiFive) serial port that /chosen/stdout-path names. Until its registers are mapped, and if there is none, SBI prints.
- * Callers of console_putc keep each other apart (kernel/printk.c).
+ * The console: the 16550 (or SiFive) serial port that /chosen/stdout-path names. Until its registers are mapped, and if
+ * there is none, SBI prints. Callers of console_putc keep each other apart (kernel/printk.c).
  */
 #include <arch/boot.h>
 #include <arch/cpu.h>

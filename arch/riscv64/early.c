@@ -1,9 +1,10 @@
 /*
- * Before the MMU is on: the first page tables and the layout of the address space. Runs wherever the image was loaded, so everything here is
- * reached relative to pc, and nothing may hold the address of something else at link time (no tables of pointers).
+ * Before the MMU is on: the first page tables and the layout of the address space. Runs wherever the image was loaded,
+ * so everything here is reached relative to pc, and nothing may hold the address of something else at link time (no
+ * tables of pointers).
  *
- * The early tables map the image at its link address and the start of physical memory, RAM and devices alike, at DIRECT_MAP_BASE by
- * leaves of 1 GiB. Generic code replaces them (mm/kmap.c).
+ * The early tables map the image at its link address and the start of physical memory, RAM and devices alike, at
+ * DIRECT_MAP_BASE by leaves of 1 GiB. Generic code replaces them (mm/kmap.c).
  *
  *			 Sv48				  Sv39
  *	direct map	 ffff800000000000, 16 TiB	  ffffffc000000000, 128 GiB

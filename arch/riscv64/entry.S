@@ -1,13 +1,14 @@
 /*
  * Traps, system calls, the context switch, and the first steps of a new thread.
  *
- * tp holds struct cpu in the kernel and belongs to the program in user mode. In user mode sscratch holds the place of the current task's frame,
- * at the top of its kernel stack, which in turn knows the CPU (TF_CPU, from arch_switch); in the kernel it holds 0, which also tells where
- * a trap came from. A trap from the kernel builds its frame below sp.
+ * tp holds struct cpu in the kernel and belongs to the program in user mode. In user mode sscratch holds the place of
+ * the current task's frame, at the top of its kernel stack, which in turn knows the CPU (TF_CPU, from arch_switch); in
+ * the kernel it holds 0, which also tells where a trap came from. A trap from the kernel builds its frame below sp.
  *
- * In the kernel, outside the last instructions before an sret, sstatus has SPP = 0, SPIE = 1, and SUM = 0 but in usercopy.S: a trap from the kernel
- * keeps the interrupted values in its frame. So the way back to user mode need not touch sstatus, whichever task runs there; FS, which
- * belongs to the current task, just stays. TF_STATUS of a user frame is 0 from the beginning and never written.
+ * In the kernel, outside the last instructions before an sret, sstatus has SPP = 0, SPIE = 1, and SUM = 0 but in
+ * usercopy.S: a trap from the kernel keeps the interrupted values in its frame. So the way back to user mode need not
+ * touch sstatus, whichever task runs there; FS, which belongs to the current task, just stays. TF_STATUS of a user
+ * frame is 0 from the beginning and never written.
  *
  * s0 is not cleared for backtraces: arch_unwind() looks at no address outside of kernel stacks.
  */
@@ -26,7 +27,10 @@
 	.endr
 	.endm
 
-	/* Everything else but tp: a trap from the kernel may have slept and woken up on another CPU. The frame is gone afterwards. */
+	/*
+	 * Everything else but tp: a trap from the kernel may have slept and woken up on another CPU. The frame is gone
+	 * afterwards.
+	 */
 	.macro	load_rest
 	.irp	n, 1,5,6,7,10,11,12,13,14,15,16,17,28,29,30,31
 	ld	x\n, TF_X(\n)(sp)
@@ -91,8 +95,9 @@ from_kernel:
 	csrr	t0, scause
 	bltz	t0, 2f
 	/*
-	 * An exception about a kernel address: this CPU may remember that nothing was mapped there, from before a stack or a device was
-	 * (pte_publish). Look again, without using the stack, which may be what was not there; twice the same is a real fault.
+	 * An exception about a kernel address: this CPU may remember that nothing was mapped there, from before a stack
+	 * or a device was (pte_publish). Look again, without using the stack, which may be what was not there; twice
+	 * the same is a real fault.
 	 */
 	csrr	t0, stval
 	bgez	t0, 2f
@@ -160,7 +165,9 @@ from_kernel:
 	load_rest
 	sret
 
-/* struct task *arch_switch(struct task *prev, struct task *next). gp is the program's: a system call brings it along. */
+/*
+ * struct task *arch_switch(struct task *prev, struct task *next). gp is the program's: a system call brings it along.
+ */
 	.globl	arch_switch
 arch_switch:
 	addi	sp, sp, -112
@@ -180,7 +187,8 @@ arch_switch:
 	li	t1, (1 << KSTACK_SHIFT) - TF_SIZE
 	sd	a1, CPU_CURRENT(tp)
 	add	t0, t0, t1
-	fence	w, r				/* pairs with icache_sync(): who runs here, before the mark is looked at */
+	/* pairs with icache_sync(): who runs here, before the mark is looked at */
+	fence	w, r
 	sd	tp, TF_CPU(t0)
 	lw	t2, CPU_FENCE_I(tp)
 	bnez	t2, 3f
@@ -201,7 +209,10 @@ arch_switch:
 	fence.i
 	j	4b
 
-	/* First return from arch_switch(), sp at the frame: a0 is the previous task; s1 and s2 as arch_thread_kernel() set them. */
+	/*
+	 * First return from arch_switch(), sp at the frame: a0 is the previous task; s1 and s2 as arch_thread_kernel()
+	 * set them.
+	 */
 	.globl	rv_kernel_thread
 rv_kernel_thread:
 	li	s0, 0

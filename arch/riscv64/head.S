@@ -1,12 +1,14 @@
 /*
  * First instructions of the boot CPU and of the others.
  *
- * The boot CPU comes from SBI firmware or a boot loader in S-mode with the MMU off, a0 = its hart, a1 = physical address of the
- * device tree, at whatever multiple of 2 MiB the image was loaded. Until the MMU is on, every address is taken relative to pc, so code
- * and data are reached where they were loaded. The others come from rv_cpu_entry the same way, with a1 = their struct cpu.
+ * The boot CPU comes from SBI firmware or a boot loader in S-mode with the MMU off, a0 = its hart, a1 = physical
+ * address of the device tree, at whatever multiple of 2 MiB the image was loaded. Until the MMU is on, every address is
+ * taken relative to pc, so code and data are reached where they were loaded. The others come from rv_cpu_entry the same
+ * way, with a1 = their struct cpu.
  *
- * Nothing is mapped at its physical address: the fetch that follows the write of satp faults, and stvec holds the linked address of where
- * to go on. If the machine does not have the mode, the write does nothing, and the next one is tried.
+ * Nothing is mapped at its physical address: the fetch that follows the write of satp faults, and stvec holds the
+ * linked address of where to go on. If the machine does not have the mode, the write does nothing, and the next one is
+ * tried.
  */
 #include <asm/layout.h>
 
@@ -29,7 +31,10 @@ _start:
 	.ascii	"RSC\x05"
 	.word	0
 
-	/* Interrupts off, FPU off, no access to user pages; SPP = 0 and SPIE = 1, as the trap code keeps them (entry.S). */
+	/*
+	 * Interrupts off, FPU off, no access to user pages; SPP = 0 and SPIE = 1, as the trap code keeps them
+	 * (entry.S).
+	 */
 	.macro	clean_status
 	csrw	sie, zero
 	li	t0, SR_FS | SR_SUM | SR_SPP | SR_SIE

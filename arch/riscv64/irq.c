@@ -1,6 +1,6 @@
 /*
- * The platform-level interrupt controller (PLIC): device interrupts, all to the boot hart. A context is one privilege mode of one hart; the
- * device tree lists them in order, and we look for ours.
+ * The platform-level interrupt controller (PLIC): device interrupts, all to the boot hart. A context is one privilege
+ * mode of one hart; the device tree lists them in order, and we look for ours.
  *
  * arch_irq_enable() and arch_irq_disable() may run on any CPU, one at a time (kernel/irq.c has a lock).
  */
@@ -30,7 +30,10 @@ static inline volatile u32 *reg(unsigned offset)
 	return (volatile u32 *)(plic + offset);
 }
 
-/* The index of the boot hart's supervisor context in interrupts-extended: pairs of (interrupt controller of a hart, its interrupt). */
+/*
+ * The index of the boot hart's supervisor context in interrupts-extended: pairs of (interrupt controller of a hart, its
+ * interrupt).
+ */
 static bool find_context(int node)
 {
 	int len;
@@ -40,7 +43,8 @@ static bool find_context(int node)
 		int cpu = fdt_parent(rv_fdt, fdt_find_phandle(rv_fdt, get_be32(cells + i)));
 		u64 hart;
 
-		if (get_be32(cells + i + 4) == IRQ_EXT && !fdt_reg(rv_fdt, cpu, 0, &hart, NULL) && hart == boot_info.hwid[0]) {
+		if (get_be32(cells + i + 4) == IRQ_EXT && !fdt_reg(rv_fdt, cpu, 0, &hart, NULL) &&
+		    hart == boot_info.hwid[0]) {
 			context = (unsigned)i / 8;
 			return true;
 		}
@@ -55,8 +59,8 @@ void rv_plic_init(void)
 
 	if (node < 0)
 		node = fdt_find_compatible(rv_fdt, -1, "sifive,plic-1.0.0");
-	if (node < 0 || fdt_reg(rv_fdt, node, 0, &base, &size) || fdt_prop_u32(rv_fdt, node, "riscv,ndev", &nr_sources) ||
-	    !find_context(node)) {
+	if (node < 0 || fdt_reg(rv_fdt, node, 0, &base, &size) ||
+	    fdt_prop_u32(rv_fdt, node, "riscv,ndev", &nr_sources) || !find_context(node)) {
 		pr_warn("no interrupt controller: devices are polled");
 		nr_sources = 0;
 		return;

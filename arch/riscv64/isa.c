@@ -1,6 +1,6 @@
 /*
- * Which extensions the CPU has, from the device tree, and what /proc/cpuinfo and the auxiliary vector say about it. All usable harts are
- * taken to be alike: the boot hart's description counts.
+ * Which extensions the CPU has, from the device tree, and what /proc/cpuinfo and the auxiliary vector say about it. All
+ * usable harts are taken to be alike: the boot hart's description counts.
  */
 #include <arch/boot.h>
 #include <arch/cpu.h>
@@ -58,5 +58,6 @@ void rv_cpu_describe(unsigned cpu, int node)
 void arch_cpuinfo(struct seq *m, unsigned cpu)
 {
 	seq_printf(m, "processor\t: %u\nhart\t\t: %llu\nisa\t\t: %s\nmmu\t\t: %s\n\n", cpu,
-		   (unsigned long long)boot_info.hwid[cpu], isa_of[cpu] ? isa_of[cpu] : isa, PT_LEVELS == 4 ? "sv48" : "sv39");
+		   (unsigned long long)boot_info.hwid[cpu], isa_of[cpu] ? isa_of[cpu] : isa,
+		   PT_LEVELS == 4 ? "sv48" : "sv39");
 }

@@ -1,6 +1,6 @@
 /*
- * The image: linked at KERNEL_BASE, loaded at any multiple of 2 MiB as a flat file (objcopy -O binary), which begins with the header
- * of head.S and ends before .bss.
+ * The image: linked at KERNEL_BASE, loaded at any multiple of 2 MiB as a flat file (objcopy -O binary), which begins
+ * with the header of head.S and ends before .bss.
  */
 #include <arch/sections.lds.h>
 

@@ -1,18 +1,19 @@
 /*
  * Address spaces: loading them, their ids, TLB invalidation.
  *
- * A context is the next value of one counter that only grows: low bits the ASID (0 is left out, it belongs to the kernel's own tables), the
- * rest a generation. An mm gets a context when it is first loaded, and another when it is loaded on a CPU that has gone on to a later
- * generation. What a CPU may have in its TLB is of one generation, cpu->arch.asid_gen; to go on to a later one it loads the new root, then
- * drops everything. So on each CPU, by itself:
+ * A context is the next value of one counter that only grows: low bits the ASID (0 is left out, it belongs to the
+ * kernel's own tables), the rest a generation. An mm gets a context when it is first loaded, and another when it is
+ * loaded on a CPU that has gone on to a later generation. What a CPU may have in its TLB is of one generation,
+ * cpu->arch.asid_gen; to go on to a later one it loads the new root, then drops everything. So on each CPU, by itself:
  *
  *   - within its generation an ASID belongs to one mm for ever: nothing to flush when an mm dies, or at a switch;
  *   - an mm whose context is of the CPU's generation has translations under that ASID only;
  *   - an mm with an older context has none: they went when the CPU went on;
- *   - an mm with a newer context (it was loaded elsewhere meanwhile) may have some under an ASID that nobody knows any more: flush all.
+ *   - an mm with a newer context (it was loaded elsewhere meanwhile) may have some under an ASID that nobody knows any
+ *   more: flush all.
  *
- * ASIDs are the hart's own, so other CPUs' generations do not matter. No locks: the counter and mm->arch.ctx are atomic, the rest is the CPU's
- * own with interrupts off.
+ * ASIDs are the hart's own, so other CPUs' generations do not matter. No locks: the counter and mm->arch.ctx are
+ * atomic, the rest is the CPU's own with interrupts off.
  */
 #include <arch/boot.h>
 #include <arch/ctx.h>
@@ -56,7 +57,10 @@ void arch_load_kernel_root(u64 root)
 	tlb_local_all();
 }
 
-/* The kernel's entries: few, and the same for ever once mm/kmap.c is done. Callers may come together; they all find the same. */
+/*
+ * The kernel's entries: few, and the same for ever once mm/kmap.c is done. Callers may come together; they all find the
+ * same.
+ */
 void arch_root_init(pte_t *root)
 {
 	static u16 slots[256];

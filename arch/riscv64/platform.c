@@ -1,5 +1,6 @@
 /*
- * The rest of the board: leaving it, and its clock. SiFive's test device carries QEMU's exit status; else SBI switches off.
+ * The rest of the board: leaving it, and its clock. SiFive's test device carries QEMU's exit status; else SBI switches
+ * off.
  */
 #include <arch/boot.h>
 #include <arch/cpu.h>
@@ -7,6 +8,7 @@
 
 #include "arch/riscv64/port.h"
 #include "arch/riscv64/sbi.h"
+#include "kernel/ipi.h"
 #include "lib/fdt.h"
 #include "mm/kmap.h"
 
@@ -49,6 +51,7 @@ void arch_poweroff(int status)
 	if (test_device)
 		*test_device = status ? (u32)status << 16 | TEST_FAIL : TEST_PASS;
 	sbi_call(SBI_SRST, 0, SBI_SRST_SHUTDOWN, status ? 1 : 0, 0, 0);
+	ipi_stop_others();	/* no way off: at least nobody goes on */
 	cpu_halt();
 }
 

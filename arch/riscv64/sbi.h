@@ -1,5 +1,8 @@
 #pragma once
-/* Calls of the supervisor binary interface: what machine mode does for us. Any context; they clobber nothing but a0 and a1. */
+/*
+ * Calls of the supervisor binary interface: what machine mode does for us. Any context; they clobber nothing but a0 and
+ * a1.
+ */
 #include "lib/types.h"
 
 #define SBI_LEGACY_PUTCHAR	1

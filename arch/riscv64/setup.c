@@ -1,5 +1,6 @@
 /*
- * What firmware says about the machine: the device tree, read once by the boot CPU, before the page allocator exists, into boot_info.
+ * What firmware says about the machine: the device tree, read once by the boot CPU, before the page allocator exists,
+ * into boot_info.
  */
 #include <arch/boot.h>
 #include <arch/pte.h>
@@ -53,7 +54,8 @@ static void read_memory(void)
 			boot_reserve(base, size);
 	/* Firmware that says nothing about itself lies below us. */
 	if (reserved < 0)
-		boot_reserve(align_down(rv_kernel_phys - 1, 2ul << 20), rv_kernel_phys - align_down(rv_kernel_phys - 1, 2ul << 20));
+		boot_reserve(align_down(rv_kernel_phys - 1, 2ul << 20),
+			     rv_kernel_phys - align_down(rv_kernel_phys - 1, 2ul << 20));
 	boot_reserve(rv_kernel_phys, (u64)(_end - _text));
 }
 
@@ -87,7 +89,7 @@ static void read_chosen(void)
 	version = sbi_call(SBI_BASE, SBI_BASE_IMPL_VERSION, 0, 0, 0, 0);
 	name = fdt_prop_string(rv_fdt, chosen, "u-boot,version");
 	ksnprintf(loader, sizeof(loader), "%s%s %ld.%ld", name ? "U-Boot, " : "", impl.value == 1 ? "OpenSBI" : "SBI",
-		 version.value >> 16, version.value & 0xffff);
+		  version.value >> 16, version.value & 0xffff);
 	boot_info.loader = loader;
 	boot_info.ram_zeroed = !name && fdt_is_compatible(rv_fdt, fdt_root(rv_fdt), "riscv-virtio");
 }

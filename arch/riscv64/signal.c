@@ -1,6 +1,6 @@
 /*
- * Linux's signal frame of riscv64: siginfo, ucontext with the integer registers in the order of struct trapframe, and the D state inside
- * a space for Q.
+ * Linux's signal frame of riscv64: siginfo, ucontext with the integer registers in the order of struct trapframe, and
+ * the D state inside a space for Q.
  */
 #include "kernel/signal.h"
 

@@ -75,8 +75,8 @@ static void fence_i(void *arg)
 }
 
 /*
- * Each hart must do its own fence.i. The ones that run a task now, maybe in user mode, are interrupted for it. An idle one is left alone but
- * marked: it passes arch_switch() first, whose fence pairs with ours. Interrupts on.
+ * Each hart must do its own fence.i. The ones that run a task now, maybe in user mode, are interrupted for it. An idle
+ * one is left alone but marked: it passes arch_switch() first, whose fence pairs with ours. Interrupts on.
  */
 void icache_sync(void *kva, size_t len)
 {

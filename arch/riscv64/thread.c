@@ -13,15 +13,22 @@
 
 /* layout.h tells the truth. */
 static_assert(offsetof(struct trapframe, ra) == TF_X(1) && offsetof(struct trapframe, t6) == TF_X(31) &&
-	      offsetof(struct trapframe, a) == TF_X(10) && offsetof(struct trapframe, s2) == TF_X(18), "struct trapframe");
+		      offsetof(struct trapframe, a) == TF_X(10) && offsetof(struct trapframe, s2) == TF_X(18),
+	      "struct trapframe");
 static_assert(offsetof(struct trapframe, status) == TF_STATUS && offsetof(struct trapframe, nr) == TF_NR &&
-	      offsetof(struct trapframe, orig_a0) == TF_ORIG_A0 && offsetof(struct trapframe, cpu) == TF_CPU && sizeof(struct trapframe) == TF_SIZE, "struct trapframe");
-static_assert(offsetof(struct cpu, curr) == CPU_CURRENT &&
-	      offsetof(struct cpu, arch.scratch) == CPU_SCRATCH && offsetof(struct cpu, arch.overflow) == CPU_OVERFLOW &&
-	      offsetof(struct cpu, arch.retry) == CPU_RETRY && offsetof(struct cpu, arch.fence_i) == CPU_FENCE_I, "struct cpu");
+		      offsetof(struct trapframe, orig_a0) == TF_ORIG_A0 && offsetof(struct trapframe, cpu) == TF_CPU &&
+		      sizeof(struct trapframe) == TF_SIZE,
+	      "struct trapframe");
+static_assert(offsetof(struct cpu, curr) == CPU_CURRENT && offsetof(struct cpu, arch.scratch) == CPU_SCRATCH &&
+		      offsetof(struct cpu, arch.overflow) == CPU_OVERFLOW &&
+		      offsetof(struct cpu, arch.retry) == CPU_RETRY &&
+		      offsetof(struct cpu, arch.fence_i) == CPU_FENCE_I,
+	      "struct cpu");
 static_assert(offsetof(struct task, thread.sp) == TASK_SP && offsetof(struct task, thread.fp) == TASK_FP &&
-	      offsetof(struct task, thread.fcsr) == TASK_FCSR && offsetof(struct task, thread.fp_valid) == TASK_FP_VALID &&
-	      offsetof(struct task, kstack) == TASK_KSTACK, "struct task");
+		      offsetof(struct task, thread.fcsr) == TASK_FCSR &&
+		      offsetof(struct task, thread.fp_valid) == TASK_FP_VALID &&
+		      offsetof(struct task, kstack) == TASK_KSTACK,
+	      "struct task");
 
 /* As arch_switch() leaves a stack. */
 struct switch_frame {

@@ -1,8 +1,9 @@
 /*
- * Time: the time register, which counts at a fixed rate on all harts, and a one-shot interrupt (Sstc's stimecmp, or SBI). And how to
- * let others run while spinning, which takes the timer.
+ * Time: the time register, which counts at a fixed rate on all harts, and a one-shot interrupt (Sstc's stimecmp, or
+ * SBI). And how to let others run while spinning, which takes the timer.
  *
- * The timer interrupt stays pending while the deadline lies in the past, so it is switched in sie; the compare register is only moved.
+ * The timer interrupt stays pending while the deadline lies in the past, so it is switched in sie; the compare register
+ * is only moved.
  */
 #include <arch/timer.h>
 
@@ -74,9 +75,10 @@ void timer_disarm(void)
 }
 
 /*
- * `pause` does not make an emulator that runs all CPUs in one thread go on to the next one, wfi does; it returns at once if something is
- * pending that sie lets through, taken or not. With Sstc the timer is made to be pending for a moment; without, an IPI is sent to
- * ourselves (there will be one interrupt too many). It costs too much to do it each time.
+ * `pause` does not make an emulator that runs all CPUs in one thread go on to the next one, wfi does; it returns at
+ * once if something is pending that sie lets through, taken or not. With Sstc the timer is made to be pending for a
+ * moment; without, an IPI is sent to ourselves (there will be one interrupt too many). It costs too much to do it each
+ * time.
  */
 void cpu_relax(void)
 {

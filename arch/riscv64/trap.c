@@ -160,6 +160,6 @@ void rv_kernel_trap(struct trapframe *tf, u64 cause)
 
 void rv_stack_overflow(struct trapframe *tf, u64 cause)
 {
-	panic_trap(tf, "kernel stack overflow: sp %#llx is outside of %s's stack %#lx", (unsigned long long)tf->sp, current->comm,
-		   (uintptr_t)current->kstack);
+	panic_trap(tf, "kernel stack overflow: sp %#llx is outside of %s's stack %#lx", (unsigned long long)tf->sp,
+		   current->comm, (uintptr_t)current->kstack);
 }

@@ -1,8 +1,9 @@
 /*
  * User memory, and whole pages. sstatus.SUM is set only here, between enter_user and leave_user.
  *
- * Copies go by words of 8 bytes, 64 bytes a turn, if both sides can be aligned together, else by bytes (silicon may trap on misaligned words).
- * A fault in a word sends it to the byte loop, which then finds the exact byte: what is returned is exact.
+ * Copies go by words of 8 bytes, 64 bytes a turn, if both sides can be aligned together, else by bytes (silicon may
+ * trap on misaligned words). A fault in a word sends it to the byte loop, which then finds the exact byte: what is
+ * returned is exact.
  */
 #include <asm/layout.h>
 
@@ -147,7 +148,9 @@ arch_clear_user:
 	mv	a0, a1
 	ret
 
-	/* a0 to, a1 from, a2 room; returns the length without the NUL, the room if there is no NUL in it, or -EFAULT. */
+	/*
+	 * a0 to, a1 from, a2 room; returns the length without the NUL, the room if there is no NUL in it, or -EFAULT.
+	 */
 	.globl	arch_strncpy_from_user
 arch_strncpy_from_user:
 	enter_user

@@ -1,7 +1,7 @@
 /*
- * ACPI, as far as it is needed to boot: the root pointer, the list of tables, the MADT (CPUs, interrupt controllers)
- * and one field of the FADT. Read once, early, through the provisional direct map of the first 4 GiB. Nothing in a
- * table is believed before it was checked to lie inside what can be read.
+ * ACPI, as far as it is needed to boot: the root pointer, the list of tables, the MADT (CPUs, interrupt controllers).
+ * Read once, early, through the provisional direct map of the first 4 GiB. Nothing in a table is believed before it was
+ * checked to lie inside what can be read.
  */
 #include <arch/boot.h>
 #include <arch/pte.h>
@@ -12,9 +12,6 @@
 #define READABLE	(4ull << 30)
 #define TABLE_MAX	(1u << 20)
 #define HEADER		36u
-
-u64 acpi_apic_base = 0xfee00000;
-u16 acpi_pm1a_control;
 
 /* Fields lie at any address. */
 static u32 get32(const u8 *p)
@@ -89,10 +86,7 @@ static void add_cpu(u32 id, u32 flags)
 
 static void read_madt(const u8 *t, u32 len)
 {
-	if (len < 44)
-		return;
-	acpi_apic_base = get32(t + 36);
-	for (u32 o = 44; len - o >= 2 && t[o + 1] >= 2 && t[o + 1] <= len - o; o += t[o + 1]) {
+	for (u32 o = 44; o + 2 <= len && t[o + 1] >= 2 && t[o + 1] <= len - o; o += t[o + 1]) {
 		const u8 *e = t + o;
 
 		switch (e[0]) {
@@ -139,11 +133,7 @@ void acpi_early_init(u64 rsdp)
 		u32 n = 0;
 		const u8 *t = table_at(entry == 8 ? get64(root + o) : get32(root + o), &n);
 
-		if (!t)
-			continue;
-		if (!memcmp(t, "APIC", 4))
+		if (t && !memcmp(t, "APIC", 4))
 			read_madt(t, n);
-		else if (!memcmp(t, "FACP", 4) && n >= 68)
-			acpi_pm1a_control = (u16)get32(t + 64);
 	}
 }

@@ -38,16 +38,7 @@ struct e820_entry {
 
 struct mb2_tag {
 	u32 type, size;
-};
-
-struct mb2_module {
-	struct mb2_tag tag;
-	u32 start, end;
-};
-
-struct mb2_memmap {
-	struct mb2_tag tag;
-	u32 entry_size, entry_version;
+	u32 data[];	/* module: start, end. Memory map: size of an entry, version, entries */
 };
 
 enum { MB2_END, MB2_CMDLINE, MB2_LOADER, MB2_MODULE, MB2_MEMMAP = 6, MB2_RSDP_OLD = 14, MB2_RSDP_NEW = 15 };
@@ -118,34 +109,26 @@ static u64 parse_multiboot2(u64 info)
 			break;
 		switch (t->type) {
 		case MB2_CMDLINE:
-			set_cmdline((const char *)(t + 1));
+			set_cmdline((const char *)t->data);
 			break;
 		case MB2_LOADER:
-			strlcpy(loader_name, (const char *)(t + 1), sizeof(loader_name));
+			strlcpy(loader_name, (const char *)t->data, sizeof(loader_name));
 			boot_info.loader = loader_name;
 			break;
-		case MB2_MODULE: {
-			const struct mb2_module *m = (const void *)t;
-
-			if (m->end > m->start)
-				set_initrd(m->start, m->end - m->start);
+		case MB2_MODULE:
+			if (t->size >= 16 && t->data[1] > t->data[0])
+				set_initrd(t->data[0], t->data[1] - t->data[0]);
 			break;
-		}
-		case MB2_MEMMAP: {
-			const struct mb2_memmap *m = (const void *)t;
-
-			if (m->entry_size < sizeof(struct e820_entry))
-				panic("boot: memory map entries of %u bytes", m->entry_size);
-			for (u32 o = sizeof(*m); o + m->entry_size <= t->size; o += m->entry_size)
+		case MB2_MEMMAP:
+			if (t->size < 16 || t->data[0] < sizeof(struct e820_entry))
+				panic("boot: Multiboot2's memory map is malformed");
+			for (u64 o = 16; o + t->data[0] <= t->size; o += t->data[0])
 				add_region((const void *)(p + o));
 			break;
-		}
 		case MB2_RSDP_OLD:
-			if (!rsdp)
-				rsdp = virt_to_phys(t + 1);
-			break;
 		case MB2_RSDP_NEW:
-			rsdp = virt_to_phys(t + 1);
+			if (!rsdp || t->type == MB2_RSDP_NEW)
+				rsdp = virt_to_phys(t->data);
 			break;
 		}
 		p += align_up(t->size, 8u);
@@ -192,16 +175,13 @@ void arch_init(void)
 	smp_init();
 }
 
-/*
- * QEMU's isa-debug-exit ends with the status; without it, ACPI's soft-off as QEMU's machines encode it; and if we are
- * still there, on strange hardware, sleep.
- */
+/* QEMU's isa-debug-exit ends with the status; without it there is ACPI's soft-off, where QEMU's machines have it. */
 void arch_poweroff(int status)
 {
 	irq_disable();
 	console_drain();
 	outl(0xf4, (u32)status);
-	outw(acpi_pm1a_control ? acpi_pm1a_control : 0x604, 0x2000);
+	outw(0x604, 0x2000);
 	cpu_halt();
 }
 

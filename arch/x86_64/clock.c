@@ -162,30 +162,29 @@ static unsigned from_bcd(unsigned v, unsigned status)
 u64 arch_wall_clock(void)
 {
 	static const u16 days_before[] = { 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334 };
-	static const u8 regs[] = { 0, 2, 4, 7, 8, 9 };
-	unsigned now[6] = { 0 }, before[6], status, year, month, hour, tries = 0;
+	static const u8 regs[] = { 0, 2, 4, 7, 8, 9 };	/* second, minute, hour, day, month, year */
+	unsigned now[6] = { 0 }, status = cmos(11), hour, year;
+	bool same = false;
 	u64 days;
-	bool same;
 
-	/* Read until two readings agree, none of them during the chip's update. */
-	do {
+	/* Until two readings agree, none of them during the chip's update. */
+	for (unsigned tries = 0; !same && tries < 10; tries++) {
 		for (unsigned i = 0; i < 100000 && cmos(10) & 0x80; i++)
 			cpu_relax();
 		same = true;
 		for (unsigned i = 0; i < ARRAY_SIZE(regs); i++) {
-			before[i] = now[i];
-			now[i] = cmos(regs[i]);
-			same &= before[i] == now[i];
+			unsigned v = from_bcd(cmos(regs[i]) & (i == 2 ? 0x7f : 0xff), status);
+
+			same &= v == now[i];
+			now[i] = v;
 		}
-	} while (!same && ++tries < 10);
-	status = cmos(11);
-	hour = from_bcd(now[2] & 0x7f, status) % (status & 2 ? 24 : 12) + (status & 2 || !(now[2] & 0x80) ? 0 : 12);
-	month = from_bcd(now[4], status);
-	year = 2000 + from_bcd(now[5], status);
-	if (!same || month < 1 || month > 12 || from_bcd(now[3], status) < 1)
+	}
+	hour = status & 2 ? now[2] : now[2] % 12 + (cmos(4) & 0x80 ? 12 : 0);
+	if (!same || now[4] < 1 || now[4] > 12 || now[3] < 1)
 		return 0;
-	days = (year - 1970) * 365 + (year - 1969) / 4 + days_before[month - 1] + from_bcd(now[3], status) - 1;
-	if (month > 2 && year % 4 == 0)
+	year = 2000 + now[5];
+	days = (year - 1970) * 365 + (year - 1969) / 4 + days_before[now[4] - 1] + now[3] - 1;
+	if (now[4] > 2 && year % 4 == 0)
 		days++;
-	return ((days * 24 + hour) * 60 + from_bcd(now[1], status)) * 60 + from_bcd(now[0], status);
+	return ((days * 24 + hour) * 60 + now[1]) * 60 + now[0];
 }

@@ -22,7 +22,6 @@ OFFSET_IS(cpu, arch, CPU_ARCH);
 OFFSET_IS(cpu, arch.self, CPU_SELF);
 OFFSET_IS(cpu, arch.user_rsp, CPU_USER_RSP);
 OFFSET_IS(cpu, arch.tss.rsp0, CPU_RSP0);
-OFFSET_IS(trapframe, rcx, TF_RCX);
 OFFSET_IS(trapframe, vector, TF_VECTOR);
 OFFSET_IS(trapframe, rip, TF_RIP);
 OFFSET_IS(trapframe, cs, TF_CS);

@@ -46,8 +46,8 @@ void smp_init(void)
 }
 
 /*
- * Has somebody become the CPU in the mailbox? Under icount QEMU's clock jumps when a CPU is reset, so we look `times` times
- * at least.
+ * Has somebody become the CPU in the mailbox? Under icount QEMU's clock jumps when a CPU is reset, so we look `times`
+ * times at least.
  */
 static bool wait_for_taker(u64 ns, unsigned times)
 {

@@ -23,7 +23,7 @@ struct switch_frame {
 
 static const u8 clean_fpu[512] __aligned(16) = { [0] = 0x7f, [1] = 0x03, [24] = 0x80, [25] = 0x1f };
 
-/* task->thread.sp: set before the first switch to it, so that its frame can be told from "runs in the kernel". */
+/* The first switch to t goes to `start`, with these registers and the stack at its trapframe. */
 static void first_frame(struct task *t, void (*start)(void), u64 rbx, u64 r12)
 {
 	struct switch_frame *f = (struct switch_frame *)task_trapframe(t) - 1;

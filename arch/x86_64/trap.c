@@ -114,11 +114,6 @@ static void interrupt(struct trapframe *tf)
 	else if (v <= VEC_GSI_LAST)
 		do_irq(v - VEC_GSI);
 	irq_exit(tf);
-	/*
-	 * An emulator with one thread now turns to other CPUs, the IPI's sender for one, before a program spins on for
-	 * 100 ms.
-	 */
-	cpu_relax();
 }
 
 static inline void dispatch(struct trapframe *tf)

@@ -123,7 +123,6 @@ void x86_cpu_setup(struct cpu *c, void *stacks);	/* stacks: X86_IST_STACKS bytes
 
 /* clock.c */
 void clock_early_init(void);
-u64 clock_to_tsc(u64 ns);
 void clock_interrupt(void);
 extern u64 x86_tsc_hz;
 
@@ -133,7 +132,6 @@ void apic_ioremap(void);
 void apic_cpu_enable(void);
 void apic_eoi(void);
 void apic_timer_set(u32 ticks);
-void apic_timer_use_deadline(void);
 u32 apic_timer_read(void);
 void apic_send_init(u32 apic_id);
 void apic_send_startup(u32 apic_id, u8 page);
@@ -147,8 +145,6 @@ unsigned ioapic_isa_gsi(u8 irq);
 
 /* acpi.c */
 void acpi_early_init(u64 rsdp);
-extern u64 acpi_apic_base;
-extern u16 acpi_pm1a_control;	/* port, 0 if unknown */
 
 /* console.c */
 void console_early_init(void);

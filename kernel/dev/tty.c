@@ -1,10 +1,10 @@
 /*
- * The console as a terminal: input by interrupt or by polling, read, write, poll, ioctl. Editing is in tty_ldisc.c, job control in
- * tty_job.c.
+ * The console as a terminal: input by interrupt or by polling, read, write, poll, ioctl. Editing is in tty_ldisc.c, job
+ * control in tty_job.c.
  *
- * Received characters go into a small ring in interrupt context; a work item takes them from there through the line discipline, since
- * signals are sent in task context. Output goes straight to the console, which adds carriage returns itself: OPOST and ONLCR are kept for
- * programs to read, and have no effect.
+ * Received characters go into a small ring in interrupt context; a work item takes them from there through the line
+ * discipline, since signals are sent in task context. Output goes straight to the console, which adds carriage returns
+ * itself: OPOST and ONLCR are kept for programs to read, and have no effect.
  */
 #include "kernel/dev/tty.h"
 
@@ -31,8 +31,9 @@ struct tty console_tty = {
 		.oflag = OPOST | ONLCR,
 		.cflag = B38400 | CS8 | CREAD | HUPCL,
 		.lflag = ISIG | ICANON | ECHO | ECHOE | ECHOK | ECHOCTL | ECHOKE | IEXTEN,
-		.cc = { [VINTR] = 3, [VQUIT] = 28, [VERASE] = 127, [VKILL] = 21, [VEOF] = 4, [VMIN] = 1, [VSTART] = 17, [VSTOP] = 19,
-			[VSUSP] = 26, [VREPRINT] = 18, [VDISCARD] = 15, [VWERASE] = 23, [VLNEXT] = 22 },
+		.cc = { [VINTR] = 3, [VQUIT] = 28, [VERASE] = 127, [VKILL] = 21, [VEOF] = 4, [VMIN] = 1,
+			[VSTART] = 17, [VSTOP] = 19, [VSUSP] = 26, [VREPRINT] = 18, [VDISCARD] = 15,
+			[VWERASE] = 23, [VLNEXT] = 22 },
 	},
 	.winsize = { .row = 24, .col = 80 },
 	.read_wait = WAIT_QUEUE_INIT(console_tty.read_wait),
@@ -52,7 +53,10 @@ void tty_input_ready(void)
 	int c;
 
 	flags = spin_lock_irqsave(&tty->raw_lock);
-	/* When the ring is full, characters are taken from the device all the same, and lost, or its interrupt would never end. */
+	/*
+	 * When the ring is full, characters are taken from the device all the same, and lost, or its interrupt would
+	 * never end.
+	 */
 	while ((c = console_getc()) >= 0) {
 		any = true;
 		if (tty->raw_head - tty->raw_tail < TTY_RAW)
@@ -108,8 +112,8 @@ dev_initcall(tty_init);
 /* ---- read ---- */
 
 /*
- * How long may a read wait now that it has `done` characters? 0: not at all, it returns what it has. VTIME counts tenths of a second: with VMIN
- * between characters, without from the start of the read.
+ * How long may a read wait now that it has `done` characters? 0: not at all, it returns what it has. VTIME counts
+ * tenths of a second: with VMIN between characters, without from the start of the read.
  */
 static u64 read_deadline(const struct tty *tty, size_t done, size_t want, u64 start)
 {

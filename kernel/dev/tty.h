@@ -2,7 +2,8 @@
 /*
  * The console terminal: one, shared by /dev/console and /dev/tty.
  *
- * Locks:  t tty->lock (RANK_TTY)   r tty->raw_lock (RANK_IRQ_DEV, interrupts off)   p proc_lock and t to write, either to read
+ * Locks:  t tty->lock (RANK_TTY)   r tty->raw_lock (RANK_IRQ_DEV, interrupts off)   p proc_lock and t to write, either
+ * to read
  */
 #include "kernel/mutex.h"
 #include "kernel/spinlock.h"
@@ -26,7 +27,25 @@ struct winsize_k {
 	u16 row, col, xpixel, ypixel;
 };
 
-enum { VINTR, VQUIT, VERASE, VKILL, VEOF, VTIME, VMIN, VSWTC, VSTART, VSTOP, VSUSP, VEOL, VREPRINT, VDISCARD, VWERASE, VLNEXT, VEOL2 };
+enum {
+	VINTR,
+	VQUIT,
+	VERASE,
+	VKILL,
+	VEOF,
+	VTIME,
+	VMIN,
+	VSWTC,
+	VSTART,
+	VSTOP,
+	VSUSP,
+	VEOL,
+	VREPRINT,
+	VDISCARD,
+	VWERASE,
+	VLNEXT,
+	VEOL2
+};
 
 #define ISTRIP	0000040u
 #define INLCR	0000100u
@@ -63,7 +82,7 @@ struct tty {
 
 	/* Positions only grow. [tail, canon) can be read in canonical mode, [canon, head) is the line being edited. */
 	char buf[TTY_BUF];		/* t */
-	DECLARE_BITMAP(ends, TTY_BUF);	/* t. an end-of-file character stands here: it ends a line and is not read */
+	DECLARE_BITMAP(ends, TTY_BUF);	/* t. here stands an end-of-file character: ends a line, is not read */
 	u32 head, canon, tail;		/* t; read without by poll after joining read_wait */
 	bool literal;			/* t. the next character has no meaning */
 	struct wait_queue read_wait;
@@ -80,7 +99,10 @@ extern struct tty console_tty;
 void tty_input_ready(void);
 
 /* tty_ldisc.c, tty->lock held */
-/** A character was received: edit, echo. The signal that the foreground group must get, or 0; the caller sends it after unlocking. */
+/**
+ * A character was received: edit, echo. The signal that the foreground group must get, or 0; the caller sends it after
+ * unlocking.
+ */
 int ldisc_receive(struct tty *tty, char c);
 /** Take up to n readable characters; in canonical mode not beyond the end of a line. *end: a line ended. */
 size_t ldisc_take(struct tty *tty, char *dst, size_t n, bool *end);

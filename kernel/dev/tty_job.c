@@ -3,7 +3,7 @@
  */
 #include "kernel/dev/tty.h"
 
-#include <asm/uapi.h>
+#include <arch/uapi.h>
 
 #include "kernel/process.h"
 #include "kernel/signal.h"

@@ -1,5 +1,6 @@
 /*
- * Attributes: mode, owner, times, size; and the task's own: umask, current directory, root. mount(2) and umount2(2) as system calls.
+ * Attributes: mode, owner, times, size; and the task's own: umask, current directory, root. mount(2) and umount2(2) as
+ * system calls.
  */
 #include "kernel/fs/file.h"
 #include "kernel/process.h"
@@ -82,7 +83,8 @@ SYSCALL2(fchmod, int, fd, u32, mode)
 static int change_owner(struct inode *inode, const struct change *c)
 {
 	u32 uid = current_cred()->fsuid;
-	bool own_gid = uid == inode->uid && (c->uid == ~0u || c->uid == inode->uid) && (c->gid == ~0u || in_group(c->gid));
+	bool own_gid = uid == inode->uid && (c->uid == ~0u || c->uid == inode->uid) &&
+		       (c->gid == ~0u || in_group(c->gid));
 
 	if (uid != 0 && !own_gid)
 		return -EPERM;
@@ -104,7 +106,7 @@ SYSCALL5(fchownat, int, dfd, const char __user *, path, u32, uid, u32, gid, int,
 
 	if (flags & ~(AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH))
 		return -EINVAL;
-	return change_path(dfd, path, (flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW) | (flags & AT_EMPTY_PATH ? WALK_EMPTY : 0), &c);
+	return change_path(dfd, path, walk_flags(flags), &c);
 }
 
 SYSCALL3(chown, const char __user *, path, u32, uid, u32, gid)
@@ -175,7 +177,7 @@ static long do_utimes(int dfd, const char __user *path, const struct uapi_timesp
 	}
 	if (!path)
 		return change_fd(dfd, flags & AT_EMPTY_PATH, &c);
-	return change_path(dfd, path, (flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW) | (flags & AT_EMPTY_PATH ? WALK_EMPTY : 0), &c);
+	return change_path(dfd, path, walk_flags(flags), &c);
 }
 
 SYSCALL4(utimensat, int, dfd, const char __user *, path, const struct uapi_timespec __user *, uts, int, flags)
@@ -338,8 +340,8 @@ static int get_string(const char __user *u, char *buf, size_t n)
 	return len < 0 ? (int)len : len >= (long)n ? -EINVAL : 0;
 }
 
-SYSCALL5(mount, const char __user *, usource, const char __user *, upath, const char __user *, utype, unsigned long, flags,
-	 const char __user *, udata)
+SYSCALL5(mount, const char __user *, usource, const char __user *, upath, const char __user *, utype, unsigned long,
+	 flags, const char __user *, udata)
 {
 	char source[64], type[32], data[256];
 	struct path at;

@@ -1,10 +1,10 @@
 /*
- * Directory entries. A directory keeps its entries in a tree ordered by key: 47 bits of the name's hash and 16 bits that make the key
- * unique. The key is also the position that getdents64 reports, so reading a directory goes on at the right place whatever is
- * made or removed meanwhile. Names of one hash stand side by side and are compared in turn.
+ * Directory entries. A directory keeps its entries in a tree ordered by key: 47 bits of the name's hash and 16 bits
+ * that make the key unique. The key is also the position that getdents64 reports, so reading a directory goes on at the
+ * right place whatever is made or removed meanwhile. Names of one hash stand side by side and are compared in turn.
  *
- * A dentry holds its parent and its inode; a hooked one is held by its directory. So a dentry is freed when it is unhooked and nobody uses it,
- * and a removed directory lives on, empty, as long as someone stands in it.
+ * A dentry holds its parent and its inode; a hooked one is held by its directory. So a dentry is freed when it is
+ * unhooked and nobody uses it, and a removed directory lives on, empty, as long as someone stands in it.
  */
 #include "kernel/fs/file.h"
 #include "kernel/printk.h"
@@ -67,7 +67,8 @@ void dput(struct dentry *d)
 	while (d && atomic_dec_and_test(&d->refs)) {
 		struct dentry *parent = d->parent;
 
-		DEBUG_ASSERT(!d->key && rb_empty_root(&d->children) && !d->mounts, "dentry %s freed while in use", d->name);
+		DEBUG_ASSERT(!d->key && rb_empty_root(&d->children) && !d->mounts, "dentry %s freed while in use",
+			     d->name);
 		iput(d->inode);
 		if (d->name != d->inline_name)
 			kfree(d->name);

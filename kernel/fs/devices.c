@@ -1,6 +1,6 @@
 /*
- * Memory devices (null, zero, full, kmsg), devices by number, and devtmpfs, which has them all in /dev. There is one devtmpfs; every mount
- * shows it.
+ * Memory devices (null, zero, full, kmsg), devices by number, and devtmpfs, which has them all in /dev. There is one
+ * devtmpfs; every mount shows it.
  */
 #include "kernel/fs/device.h"
 #include "kernel/fs/file.h"
@@ -162,7 +162,9 @@ SYSCALL3(syslog, int, type, char __user *, ubuf, int, len)
 /* ---- numbers ---- */
 
 static const struct file_ops null_ops = { .read = null_read, .write = null_write, .lseek = null_lseek };
-static const struct file_ops zero_ops = { .read = zero_read, .write = null_write, .lseek = null_lseek, .mmap = zero_mmap };
+static const struct file_ops zero_ops = {
+	.read = zero_read, .write = null_write, .lseek = null_lseek, .mmap = zero_mmap
+};
 static const struct file_ops full_ops = { .read = zero_read, .write = full_write, .lseek = null_lseek };
 static const struct file_ops kmsg_ops = { .read = kmsg_read, .write = kmsg_write };
 
@@ -196,7 +198,10 @@ static struct super *dev_super;		/* with a reference of its own once it is compl
 static int dev_populate(struct dentry *root)
 {
 	static const char *const links[][2] = {
-		{ "fd", "/proc/self/fd" }, { "stdin", "/proc/self/fd/0" }, { "stdout", "/proc/self/fd/1" }, { "stderr", "/proc/self/fd/2" },
+		{ "fd", "/proc/self/fd" },
+		{ "stdin", "/proc/self/fd/0" },
+		{ "stdout", "/proc/self/fd/1" },
+		{ "stderr", "/proc/self/fd/2" },
 	};
 	struct dentry *d;
 

@@ -1,8 +1,8 @@
 /*
  * Open files, the tables that number them, and the paths of a task. See file.h.
  *
- * A table that one task uses alone needs no lock to be read by it: only the task itself changes it. (procfs, which looks at other tasks'
- * tables, holds a reference and only reads, under the lock.) Changes always take the lock.
+ * A table that one task uses alone needs no lock to be read by it: only the task itself changes it. (procfs, which
+ * looks at other tasks' tables, holds a reference and only reads, under the lock.) Changes always take the lock.
  */
 #include "kernel/fs/file.h"
 
@@ -174,7 +174,10 @@ struct files *files_create(void)
 	return t;
 }
 
-/* The table gets room for max descriptors. Slots at and above top are undefined until top passes them. Sleeps; the lock is not held. */
+/*
+ * The table gets room for max descriptors. Slots at and above top are undefined until top passes them. Sleeps; the lock
+ * is not held.
+ */
 static int files_grow(struct files *t, u32 max)
 {
 	struct file **slot, **old_slot = NULL;

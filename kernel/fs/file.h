@@ -15,7 +15,10 @@
 struct poll_table;
 struct vma;
 
-/* Where getdents64 and procfs put names. emit returns false when there is no room: stop, and start with this one next time. */
+/*
+ * Where getdents64 and procfs put names. emit returns false when there is no room: stop, and start with this one next
+ * time.
+ */
 struct dir_context {
 	u64 pos;		/* of the next entry; the file system's own numbers; 0 at the start */
 	bool (*emit)(struct dir_context *ctx, const char *name, size_t len, u64 ino, u32 mode, u64 next_pos);
@@ -55,11 +58,14 @@ struct file {
 };
 
 /**
- * An open file without a place in any directory (eventfd, pidfd...). name is what /proc/PID/fd shows, "anon_inode:[eventfd]". On failure
- * `private` stays the caller's; on success ops->release gets it. ERR_PTR(-ENOMEM).
+ * An open file without a place in any directory (eventfd, pidfd...). name is what /proc/PID/fd shows,
+ * "anon_inode:[eventfd]". On failure `private` stays the caller's; on success ops->release gets it. ERR_PTR(-ENOMEM).
  */
 struct file *file_create(const char *name, const struct file_ops *ops, int flags, void *private);
-/** An inode for such files (pipes), ERR_PTR; a path for it, which takes over its reference (also on failure: dentry is then an ERR_PTR). */
+/**
+ * An inode for such files (pipes), ERR_PTR; a path for it, which takes over its reference (also on failure: dentry is
+ * then an ERR_PTR).
+ */
 struct inode *anon_inode(u32 mode, const struct inode_ops *ops, const struct file_ops *fops);
 struct path anon_path(const char *name, struct inode *inode);	/* an empty name is shown as pipe:[ino] */
 /** The bare struct file over a path; takes its own reference. flags: O_*. ERR_PTR(-ENOMEM). */
@@ -89,15 +95,17 @@ struct files {
 };
 
 /*
- * A file for the length of one system call. If the table is not shared, nobody else can close the descriptor meanwhile, and no
- * reference is taken.
+ * A file for the length of one system call. If the table is not shared, nobody else can close the descriptor meanwhile,
+ * and no reference is taken.
  */
 struct fd {
 	struct file *file;	/* NULL: no such descriptor */
 	bool counted;
 };
 
-/** The open file of a table (another task's, for procfs): counted, or NULL; the caller holds a reference on the table. */
+/**
+ * The open file of a table (another task's, for procfs): counted, or NULL; the caller holds a reference on the table.
+ */
 struct file *files_get_file(struct files *files, unsigned fd);
 
 static inline struct fd fd_get_any(int fd)
@@ -131,7 +139,10 @@ static inline void fd_put(struct fd f)
 		fput(f.file);
 }
 
-/** Put an open file on current's lowest free descriptor at or above `from`; takes over the reference if it succeeds. fd or -EMFILE, -ENOMEM. */
+/**
+ * Put an open file on current's lowest free descriptor at or above `from`; takes over the reference if it succeeds. fd
+ * or -EMFILE, -ENOMEM.
+ */
 int fd_install_from(struct file *f, bool cloexec, unsigned from);
 static inline int fd_install(struct file *f, bool cloexec)
 {
@@ -151,7 +162,9 @@ int files_get_cloexec(struct files *t, u32 fd);		/* 0, 1 or -EBADF */
 /** Is a descriptor free (below the limit)? -EMFILE. For calls that would leave something behind when it fails later. */
 int fd_room(void);
 
-/** Text of a path for maps and /proc/PID/fd: with " (deleted)", or pipe:[ino]. Start inside buf, ERR_PTR(-ENAMETOOLONG). */
+/**
+ * Text of a path for maps and /proc/PID/fd: with " (deleted)", or pipe:[ino]. Start inside buf, ERR_PTR(-ENAMETOOLONG).
+ */
 char *path_describe(const struct path *p, char *buf, size_t n);
 /** Replace a path of a struct fs_context; the reference on `to` is taken over. */
 void fs_set_path(struct path *where, struct path to);

@@ -1,9 +1,10 @@
 #pragma once
 /*
- * Files by name: inodes, directory entries, mounts, path walk. kernel/fs/README.md tells the lives of these and the lock order.
+ * Files by name: inodes, directory entries, mounts, path walk. kernel/fs/README.md tells the lives of these and the
+ * lock order.
  *
- * A tmpfs keeps its tree in dentries: an entry that is in its directory's tree is "hooked" and has one reference for that. procfs and
- * sysfs have no tree: they make a dentry for every look-up, and it goes with its last reference.
+ * A tmpfs keeps its tree in dentries: an entry that is in its directory's tree is "hooked" and has one reference for
+ * that. procfs and sysfs have no tree: they make a dentry for every look-up, and it goes with its last reference.
  *
  * Locks:  d dcache_lock   a atomic   i fixed at creation   n inode->lock   m mapping's own locks
  */
@@ -53,11 +54,20 @@ struct fs_type {
 };
 
 struct inode_ops {
-	/** Look a name up where there is no tree: a dentry with a reference, ERR_PTR(-ENOENT). Sleeps. NULL: the dentry tree is all. */
+	/**
+	 * Look a name up where there is no tree: a dentry with a reference, ERR_PTR(-ENOENT). Sleeps. NULL: the dentry
+	 * tree is all.
+	 */
 	struct dentry *(*lookup)(struct path *dir, const char *name, size_t len);
-	/** A new inode for this directory (not hooked in yet). ERR_PTR. Sleeps. NULL: nothing can be created here (-EPERM). */
+	/**
+	 * A new inode for this directory (not hooked in yet). ERR_PTR. Sleeps. NULL: nothing can be created here
+	 * (-EPERM).
+	 */
 	struct inode *(*create)(struct inode *dir, u32 mode, u64 rdev, const char *link);
-	/** Text of a symbolic link into buf, at most n bytes, not terminated: length or -errno. NULL: inode->link. Sleeps. */
+	/**
+	 * Text of a symbolic link into buf, at most n bytes, not terminated: length or -errno. NULL: inode->link.
+	 * Sleeps.
+	 */
 	long (*readlink)(struct inode *inode, char *buf, size_t n);
 	/** A link that leads to an object rather than to a name (/proc/PID/fd/3): counted path. Sleeps. */
 	int (*follow)(struct inode *inode, struct path *out);
@@ -155,9 +165,15 @@ static inline struct dentry *dget(struct dentry *d)
 void dput(struct dentry *d);			/* NULL is allowed; sleeps; dcache_lock not held */
 /** The hooked entry of that name or NULL. dcache_lock held. */
 struct dentry *dentry_find(struct dentry *dir, const char *name, size_t len);
-/** Could the name be hooked in? *key: where. -EEXIST; -ENOENT: the directory is dead; -ENOSPC: 2^16 names of one hash. dcache_lock held. */
+/**
+ * Could the name be hooked in? *key: where. -EEXIST; -ENOENT: the directory is dead; -ENOSPC: 2^16 names of one hash.
+ * dcache_lock held.
+ */
 int dentry_room(struct dentry *dir, const char *name, size_t len, u64 *key);
-/** Hook d (with its parent set) into its directory; takes a reference for the tree. Errors of dentry_room. dcache_lock held. */
+/**
+ * Hook d (with its parent set) into its directory; takes a reference for the tree. Errors of dentry_room. dcache_lock
+ * held.
+ */
 int dentry_hook(struct dentry *d);
 /** Unhook; the tree's reference is now the caller's. dcache_lock held. */
 void dentry_unhook(struct dentry *d);
@@ -202,20 +218,29 @@ extern struct path fs_root;			/* of the first mount */
 #define WALK_PARENT	8u	/* stop before the last component: result in parent and last */
 #define WALK_CREATE	16u	/* likewise if the last component is not there; else resolve it */
 
+/** From AT_SYMLINK_NOFOLLOW and AT_EMPTY_PATH, for calls that follow links unless told otherwise. */
+unsigned walk_flags(int at_flags);
+
 struct walk {
 	struct path path;	/* result, counted. dentry NULL: see parent */
 	struct path parent;	/* WALK_PARENT, WALK_CREATE with a missing last component: counted */
 	const char *last;	/* inside the caller's buffer; not terminated */
 	size_t last_len;
 	bool last_slash;	/* slashes follow the last component */
-	bool last_dots;		/* the last component is ".", ".." or the root: nothing that can be made or removed */
+	bool last_dots;		/* the last component is ".", ".." or the root: can not be made or removed */
 };
 
-/** Copy a path from user space into a buffer of PATH_MAX bytes: name_put() frees it. ERR_PTR(-EFAULT, -ENAMETOOLONG, -ENOMEM). */
+/**
+ * Copy a path from user space into a buffer of PATH_MAX bytes: name_put() frees it. ERR_PTR(-EFAULT, -ENAMETOOLONG,
+ * -ENOMEM).
+ */
 char *name_get(const char *upath);
 char *name_dup(const char *path);		/* from the kernel */
 void name_put(char *name);
-/** Resolve `name` (a buffer of PATH_MAX bytes, which is overwritten when links are followed). 0 or -errno; walk_end() frees. Sleeps. */
+/**
+ * Resolve `name` (a buffer of PATH_MAX bytes, which is overwritten when links are followed). 0 or -errno; walk_end()
+ * frees. Sleeps.
+ */
 int walk_path(int dfd, char *name, unsigned flags, struct walk *w);
 void walk_end(struct walk *w);
 /** For those who want nothing but the object. */
@@ -238,10 +263,19 @@ extern const struct fs_type tmpfs_type, devfs_type, proc_type, sysfs_type;
 struct inode *tmpfs_inode(struct super *sb, u32 mode, u64 rdev, const char *link);
 /** A super whose root is a tmpfs directory. ERR_PTR. Sleeps. */
 struct super *tmpfs_super(const struct fs_type *type, u32 mode, u64 max_pages);
-/** Make an entry below dir, which nobody else changes: for file systems that fill themselves. Its dentry, kept by the tree, or ERR_PTR. */
+/**
+ * Make an entry below dir, which nobody else changes: for file systems that fill themselves. Its dentry, kept by the
+ * tree, or ERR_PTR.
+ */
 struct dentry *tmpfs_add(struct dentry *dir, const char *name, u32 mode, u64 rdev, const char *link);
 /** The contents of an empty file, from kernel memory. 0, -ENOMEM, -ENOSPC. Sleeps. */
 int tmpfs_fill(struct inode *inode, const void *data, size_t size);
+
+/**
+ * Unpack a cpio archive below current's directory. 0; -EINVAL: malformed, what came before is there; -ENOMEM, -ENOSPC.
+ * Says what was wrong.
+ */
+int initramfs_unpack(const void *image, size_t size);
 
 /* Boot: caches and file-system types; each is called once. */
 void inode_init_cache(void);

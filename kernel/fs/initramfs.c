@@ -1,9 +1,9 @@
 /*
- * The root file system at boot: a tmpfs, filled from a cpio archive in memory. Then the file systems every system needs are mounted:
- * devtmpfs on /dev, proc on /proc, sysfs on /sys.
+ * The root file system at boot: a tmpfs, filled from a cpio archive in memory. Then the file systems every system needs
+ * are mounted: devtmpfs on /dev, proc on /proc, sysfs on /sys.
  *
- * A malformed archive: what came before the bad place is there, and the message says where that is. An entry that can not be made is
- * reported and left out. Runs once, in a kernel thread.
+ * A malformed archive: what came before the bad place is there, and the message says where that is. An entry that can
+ * not be made is reported and left out. Runs once, in a kernel thread.
  */
 #include "kernel/fs/file.h"
 #include "kernel/printk.h"
@@ -119,8 +119,8 @@ static int unpack_entry(const struct cpio_entry *e, struct list_head *links)
 		link = link_text(e);
 		if (IS_ERR(link))
 			return (int)PTR_ERR(link);
-	} else if (!S_ISREG(e->mode) && !S_ISDIR(e->mode) && !S_ISCHR(e->mode) && !S_ISBLK(e->mode) && !S_ISFIFO(e->mode) &&
-		   !S_ISSOCK(e->mode)) {
+	} else if (!S_ISREG(e->mode) && !S_ISDIR(e->mode) && !S_ISCHR(e->mode) && !S_ISBLK(e->mode) &&
+		   !S_ISFIFO(e->mode) && !S_ISSOCK(e->mode)) {
 		return -EINVAL;
 	}
 	err = make_node(e, link, &p);
@@ -137,7 +137,7 @@ static int unpack_entry(const struct cpio_entry *e, struct list_head *links)
 	return err;
 }
 
-static int unpack(const void *image, size_t size)
+int initramfs_unpack(const void *image, size_t size)
 {
 	LIST_HEAD(links);
 	struct hard_link *h, *tmp;
@@ -160,7 +160,8 @@ static int unpack(const void *image, size_t size)
 		}
 	}
 	if (ret == -EINVAL)
-		pr_err("initramfs: malformed cpio archive at offset %zu of %zu, after %u entries", it.pos, size, entries);
+		pr_err("initramfs: malformed cpio archive at offset %zu of %zu, after %u entries", it.pos, size,
+		       entries);
 	else if (ret < 0)
 		pr_err("initramfs: no room after %u entries, at offset %zu of %zu", entries, it.pos, size);
 	list_for_each_entry_safe(h, tmp, &links, link)
@@ -217,7 +218,7 @@ int rootfs_init(const void *cpio, size_t size)
 		return (int)PTR_ERR(fs);
 	current->fs = fs;
 	if (size)
-		err = unpack(cpio, size);
+		err = initramfs_unpack(cpio, size);
 	else
 		pr_warn("initramfs: there is none, the root directory is empty");
 	mount_default("devtmpfs", "/dev");

@@ -1,9 +1,9 @@
 /*
- * File systems and where they are mounted. Mounts are few: they stand in one list, and a dentry that is mounted on says so in a count, so
- * that the path walk looks at the list only there. The last mount on a dentry hides the ones before.
+ * File systems and where they are mounted. Mounts are few: they stand in one list, and a dentry that is mounted on says
+ * so in a count, so that the path walk looks at the list only there. The last mount on a dentry hides the ones before.
  *
- * A mount is held by the tree of mounts while it is in it, by each path that goes through it, and by mounts inside it. Its file
- * system is held by its mounts; with the last of them the dentries go, and the file system.
+ * A mount is held by the tree of mounts while it is in it, by each path that goes through it, and by mounts inside it.
+ * Its file system is held by its mounts; with the last of them the dentries go, and the file system.
  */
 #include "kernel/fs/file.h"
 #include "kernel/printk.h"
@@ -77,7 +77,8 @@ void super_put(struct super *sb)
 		dentry_free_tree(sb->root);
 		dput(sb->root);
 	}
-	DEBUG_ASSERT(!atomic64_read(&sb->inodes), "%s ends with %lld inodes in use", sb->type->name, atomic64_read(&sb->inodes));
+	DEBUG_ASSERT(!atomic64_read(&sb->inodes), "%s ends with %lld inodes in use", sb->type->name,
+		     atomic64_read(&sb->inodes));
 	if (sb->type->put_super)
 		sb->type->put_super(sb);
 	kfree(sb);

@@ -1,9 +1,9 @@
 /*
  * From a path to what it names.
  *
- * A walk runs under dcache_lock from end to end and takes a reference only on its result, as long as it stays in directory trees and
- * ordinary links, which is nearly always. When it meets procfs, whose look-ups sleep, it becomes counted: it holds references on where it
- * stands and drops the lock for what sleeps.
+ * A walk runs under dcache_lock from end to end and takes a reference only on its result, as long as it stays in
+ * directory trees and ordinary links, which is nearly always. When it meets procfs, whose look-ups sleep, it becomes
+ * counted: it holds references on where it stands and drops the lock for what sleeps.
  *
  * The name lies in a buffer of PATH_MAX bytes. A link's text is put in front of the rest of the name, in that buffer.
  */
@@ -308,6 +308,11 @@ int walk_path(int dfd, char *name, unsigned flags, struct walk *w)
 		w->path = k.cur;
 	fd_put(base);
 	return err < 0 ? err : 0;
+}
+
+unsigned walk_flags(int at_flags)
+{
+	return (at_flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW) | (at_flags & AT_EMPTY_PATH ? WALK_EMPTY : 0);
 }
 
 void walk_end(struct walk *w)

@@ -1,7 +1,8 @@
 /*
  * Making, removing and renaming names: mkdir, mknod, symlink, link, unlink, rmdir, rename.
  *
- * A change of a tree is one critical section under dcache_lock; what it needs is allocated before, what it drops is put after.
+ * A change of a tree is one critical section under dcache_lock; what it needs is allocated before, what it drops is put
+ * after.
  */
 #include "kernel/fs/file.h"
 #include "kernel/printk.h"
@@ -404,7 +405,10 @@ static int name_buf_init(struct name_buf *b, const char *text, size_t len)
 	return 0;
 }
 
-/* d, unhooked, gets a new place and name; b then has the old name's buffer to free. *parent: a counted reference that comes back as the old one. */
+/*
+ * d, unhooked, gets a new place and name; b then has the old name's buffer to free. *parent: a counted reference that
+ * comes back as the old one.
+ */
 static void place(struct dentry *d, struct dentry **parent, struct name_buf *b)
 {
 	struct dentry *old = d->parent;
@@ -457,8 +461,12 @@ static int rename_check(struct dentry *old, struct dentry *target, struct walk *
 	return removable(target, S_ISDIR(inode->mode));
 }
 
-/* dcache_lock held. put[]: references to drop after unlocking. parent[], name[]: for the entry that comes to [0] the old and [1] the new place. */
-static int rename_locked(struct walk *from, struct walk *to, unsigned flags, struct dentry **parent, struct name_buf *name, struct dentry **put)
+/*
+ * dcache_lock held. put[]: references to drop after unlocking. parent[], name[]: for the entry that comes to [0] the
+ * old and [1] the new place.
+ */
+static int rename_locked(struct walk *from, struct walk *to, unsigned flags, struct dentry **parent,
+			 struct name_buf *name, struct dentry **put)
 {
 	struct dentry *old = dentry_find(from->parent.dentry, from->last, from->last_len);
 	struct dentry *target = dentry_find(to->parent.dentry, to->last, to->last_len);

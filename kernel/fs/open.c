@@ -9,8 +9,9 @@
 #include "kernel/uaccess.h"
 #include "lib/err.h"
 
-#define OPEN_FLAGS	(O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | O_CLOEXEC | O_PATH | O_DIRECT | \
-			 O_LARGEFILE | O_DIRECTORY | O_NOFOLLOW | 020000000 | 010000 | 04000000 | 01000000 | 020000)
+#define OPEN_FLAGS                                                                                                   \
+	(O_ACCMODE | O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_APPEND | O_NONBLOCK | O_CLOEXEC | O_PATH | O_DIRECT | \
+	 O_LARGEFILE | O_DIRECTORY | O_NOFOLLOW | 020000000 | 010000 | 04000000 | 01000000 | 020000)
 #define SETFL_FLAGS	(O_APPEND | O_NONBLOCK | O_DIRECT)
 
 /* ---- from a path to an open file ---- */
@@ -32,7 +33,8 @@ struct file *file_open_path(const struct path *path, int flags)
 		ops = &fifo_ops;
 	if (!ops)
 		return ERR_PTR(-ENXIO);
-	f = file_alloc(path, ops, flags & O_PATH ? (flags & (O_PATH | O_DIRECTORY | O_NOFOLLOW)) | O_ACCMODE : flags, NULL);
+	f = file_alloc(path, ops, flags & O_PATH ? (flags & (O_PATH | O_DIRECTORY | O_NOFOLLOW)) | O_ACCMODE : flags,
+		       NULL);
 	if (IS_ERR(f))
 		return f;
 	if (flags & O_PATH) {
@@ -126,7 +128,7 @@ struct file *file_open(int dfd, char *name, int flags, u32 mode)
 
 struct file *file_open_exec_at(int dfd, const char *path, int flags)
 {
-	unsigned walk = (flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW) | (flags & AT_EMPTY_PATH ? WALK_EMPTY : 0);
+	unsigned walk = walk_flags(flags);
 	char *name = name_dup(path);
 	struct file *f;
 	struct path p;
@@ -298,7 +300,8 @@ static void set_flags(struct file *f, u32 mask, u32 bits)
 
 static long do_fcntl(int fd, struct file *f, unsigned cmd, unsigned long arg)
 {
-	if (f->mode & FMODE_PATH && cmd != F_DUPFD && cmd != F_DUPFD_CLOEXEC && cmd != F_GETFD && cmd != F_SETFD && cmd != F_GETFL)
+	if (f->mode & FMODE_PATH && cmd != F_DUPFD && cmd != F_DUPFD_CLOEXEC && cmd != F_GETFD && cmd != F_SETFD &&
+	    cmd != F_GETFL)
 		return -EBADF;
 	switch (cmd) {
 	case F_DUPFD:

@@ -1,13 +1,13 @@
 /*
  * Pipes and FIFOs.
  *
- * The ring is an array of pages, allocated when they are first written. Positions only grow; whenever the pipe runs empty they go
- * back to zero, so that a pipe that carries little uses one page, which stays in the cache.
+ * The ring is an array of pages, allocated when they are first written. Positions only grow; whenever the pipe runs
+ * empty they go back to zero, so that a pipe that carries little uses one page, which stays in the cache.
  *
  * Locks:  p pipe->lock (RANK_PIPE)   a atomic
- * A writer of up to PIPE_BUF bytes waits until all of them fit. Whoever waits has joined a wait queue before it drops the lock,
- * and who changes the pipe looks at the queues under the lock, so no wake-up is lost; poll joins first and then looks at the
- * pipe under the lock.
+ * A writer of up to PIPE_BUF bytes waits until all of them fit. Whoever waits has joined a wait queue before it drops
+ * the lock, and who changes the pipe looks at the queues under the lock, so no wake-up is lost; poll joins first and
+ * then looks at the pipe under the lock.
  */
 #include "kernel/fs/pipe.h"
 
@@ -32,7 +32,7 @@ struct pipe {
 	u64 rpos, wpos;			/* p. bytes ever read and written, since it was last empty */
 	u32 nr_pages;			/* p. size of the ring, a power of two */
 	u32 readers, writers;		/* p. open files */
-	u32 r_opens, w_opens;		/* p. opened so often: who opens a FIFO waits for the other side's to change */
+	u32 r_opens, w_opens;		/* p. how often opened: who opens a FIFO waits for the other side's */
 	void **page;			/* p. inline_page or kmalloc */
 	void *inline_page[PIPE_PAGES];
 };

@@ -22,7 +22,8 @@ struct poll_page {
 	struct poll_entry entry[];
 };
 
-static_assert(sizeof(struct poll_page) + PAGE_ENTRIES * sizeof(struct poll_entry) <= PAGE_SIZE, "a poll page fits a page");
+static_assert(sizeof(struct poll_page) + PAGE_ENTRIES * sizeof(struct poll_entry) <= PAGE_SIZE,
+	      "a poll page fits a page");
 
 static void poll_begin(struct poll_table *pt)
 {
@@ -220,14 +221,15 @@ static long poll_user(struct uapi_pollfd __user *ufds, unsigned n, u64 deadline)
 
 SYSCALL3(poll, struct uapi_pollfd __user *, fds, unsigned, n, int, timeout)
 {
-	u64 deadline = timeout < 0 ? WAIT_FOREVER : deadline_after((u64)timeout / 1000, (u64)timeout % 1000 * NSEC_PER_MSEC);
+	u64 deadline = timeout < 0 ? WAIT_FOREVER
+				   : deadline_after((u64)timeout / 1000, (u64)timeout % 1000 * NSEC_PER_MSEC);
 	long ret = poll_user(fds, n, deadline);
 
 	return ret == -EINTR ? -ERESTARTNOHAND : ret;
 }
 
-SYSCALL5(ppoll, struct uapi_pollfd __user *, fds, unsigned, n, struct uapi_timespec __user *, uts, const sigset __user *, mask,
-	 size_t, masksize)
+SYSCALL5(ppoll, struct uapi_pollfd __user *, fds, unsigned, n, struct uapi_timespec __user *, uts,
+	 const sigset __user *, mask, size_t, masksize)
 {
 	u64 deadline;
 	long ret = get_timespec(uts, &deadline);

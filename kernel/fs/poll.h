@@ -1,7 +1,7 @@
 #pragma once
 /*
- * Waiting for several files. A file's poll operation names the wait queues on which its state's changes are announced; the first round
- * joins them all, later rounds only look.
+ * Waiting for several files. A file's poll operation names the wait queues on which its state's changes are announced;
+ * the first round joins them all, later rounds only look.
  */
 #include "kernel/wait.h"
 #include "lib/types.h"

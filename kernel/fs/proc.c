@@ -1,6 +1,6 @@
 /*
- * The machinery of procfs and sysfs, see proc.h. A file's text is made when it is read from the start, and kept in the open file, so that a
- * reader with a small buffer sees one state.
+ * The machinery of procfs and sysfs, see proc.h. A file's text is made when it is read from the start, and kept in the
+ * open file, so that a reader with a small buffer sees one state.
  *
  * Lock: text->lock (RANK_FILE_TEXT): the text of an open file.
  */
@@ -54,8 +54,10 @@ static u64 ref_ino(const struct proc_ref *ref)
 static struct inode *proc_inode(struct super *sb, const struct proc_ref *ref)
 {
 	const struct proc_node *node = ref->node;
-	const struct inode_ops *iops = S_ISDIR(node->mode) ? &proc_dir_iops : node->follow ? &proc_magic_iops :
-				       node->readlink ? &proc_link_iops : &proc_file_iops;
+	const struct inode_ops *iops = S_ISDIR(node->mode) ? &proc_dir_iops
+				       : node->follow	   ? &proc_magic_iops
+				       : node->readlink	   ? &proc_link_iops
+							   : &proc_file_iops;
 	const struct file_ops *fops = S_ISDIR(node->mode) ? &proc_dir_ops : node->read ? &proc_raw_ops : &proc_file_ops;
 	struct proc_ref *copy = kmalloc(sizeof(*copy), GFP_KERNEL);
 	struct inode *inode = copy ? inode_alloc(sb, node->mode, iops, fops) : ERR_PTR(-ENOMEM);

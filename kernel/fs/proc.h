@@ -1,7 +1,8 @@
 #pragma once
 /*
- * Pseudo file systems (procfs, sysfs): trees of nodes described by tables. A look-up makes a fresh inode that remembers, in a struct proc_ref,
- * which node it is and of what. Nothing is cached: the objects live only while somebody uses them.
+ * Pseudo file systems (procfs, sysfs): trees of nodes described by tables. A look-up makes a fresh inode that
+ * remembers, in a struct proc_ref, which node it is and of what. Nothing is cached: the objects live only while
+ * somebody uses them.
  */
 #include "kernel/fs/file.h"
 #include "kernel/seq.h"

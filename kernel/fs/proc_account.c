@@ -63,8 +63,8 @@ static void cpu_times(unsigned cpu, struct cpu_times *t)
 
 static void cpu_line(struct seq *m, const char *name, const struct cpu_times *t)
 {
-	seq_printf(m, "%s %llu 0 %llu %llu 0 0 0 0 0 0\n", name, counter_to_ns(t->user) / TICK_NS, counter_to_ns(t->kernel) / TICK_NS,
-		   counter_to_ns(t->idle) / TICK_NS);
+	seq_printf(m, "%s %llu 0 %llu %llu 0 0 0 0 0 0\n", name, counter_to_ns(t->user) / TICK_NS,
+		   counter_to_ns(t->kernel) / TICK_NS, counter_to_ns(t->idle) / TICK_NS);
 }
 
 void proc_stat_show(struct seq *m)
@@ -113,8 +113,8 @@ static void account_show(struct seq *m)
 
 	for_each_online_cpu(cpu)
 		cpu_times(cpu, &all);
-	seq_printf(m, "kernel_count %llu\nuser_count %llu\nidle_count %llu\ncounter %s\n", all.kernel, all.user, all.idle,
-		   cpu_counter_name);
+	seq_printf(m, "kernel_count %llu\nuser_count %llu\nidle_count %llu\ncounter %s\n", all.kernel, all.user,
+		   all.idle, cpu_counter_name);
 	if (!strcmp(cpu_counter_name, "instructions"))
 		seq_printf(m, "kernel_instructions %llu\n", all.kernel);
 	seq_printf(m, "kernel_ns %llu\n", counter_to_ns(all.kernel));
@@ -134,8 +134,10 @@ static void knobs_show(struct seq *m)
 static void balance_show(struct seq *m)
 {
 	kstack_drain();
-	seq_printf(m, "free_pages %llu\ncache_pages %llu\nslab_objects %llu\nslab_pages %llu\nprocesses %u\nthreads %u\n",
-		   nr_free_pages(), mapping_pages_total(), slab_objects_total(), slab_pages_total(), nr_processes(), nr_threads());
+	seq_printf(m,
+		   "free_pages %llu\ncache_pages %llu\nslab_objects %llu\nslab_pages %llu\nprocesses %u\nthreads %u\n",
+		   nr_free_pages(), mapping_pages_total(), slab_objects_total(), slab_pages_total(), nr_processes(),
+		   nr_threads());
 }
 
 const struct proc_node proc_exeunt_nodes[] = {

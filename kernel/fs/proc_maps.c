@@ -34,8 +34,8 @@ static void vma_show(struct seq *m, struct mm *mm, const struct vma *v, char *bu
 			name = "?";
 	}
 	seq_printf(m, "%08lx-%08lx %c%c%c%c %08llx %02x:%02x %llu ", v->start, v->end, v->flags & VM_READ ? 'r' : '-',
-		   v->flags & VM_WRITE ? 'w' : '-', v->flags & VM_EXEC ? 'x' : '-', v->flags & VM_SHARED ? 's' : 'p', off,
-		   dev_major(dev), dev_minor(dev), ino);
+		   v->flags & VM_WRITE ? 'w' : '-', v->flags & VM_EXEC ? 'x' : '-', v->flags & VM_SHARED ? 's' : 'p',
+		   off, dev_major(dev), dev_minor(dev), ino);
 	if (name) {
 		while (!m->full && m->len - start < NAME_COLUMN)
 			seq_putc(m, ' ');

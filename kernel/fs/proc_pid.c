@@ -43,19 +43,20 @@ static int stat_show(struct seq *m, const struct proc_ref *ref)
 	seq_printf(m, "%d (%s) %c %d %d %d %u %d %u ", st.pid, st.comm, st.state, st.ppid, st.pgrp, st.session,
 		   st.tty ? CONSOLE_DEV : 0, -1, STAT_FLAGS);
 	seq_printf(m, "%llu %llu %llu %llu ", st.min_flt, st.cmin_flt, st.maj_flt, st.cmaj_flt);
-	seq_printf(m, "%llu %llu %llu %llu ", st.utime / TICK_NS, st.stime / TICK_NS, st.cutime / TICK_NS, st.cstime / TICK_NS);
+	seq_printf(m, "%llu %llu %llu %llu ", st.utime / TICK_NS, st.stime / TICK_NS, st.cutime / TICK_NS,
+		   st.cstime / TICK_NS);
 	seq_printf(m, "%d %d %u 0 %llu ", 20 + st.nice, st.nice, st.threads, st.start_time / TICK_NS);
 	seq_printf(m, "%llu %llu %llu ", st.vsize, st.rss, ref->proc->rlim[RLIMIT_RSS].cur);
 	if (mm)
 		seq_printf(m, "%lu %lu %lu 0 0 ", mm->start_code, mm->end_code, mm->start_stack);
 	else
 		seq_puts(m, "0 0 0 0 0 ");
-	seq_printf(m, "%llu %llu %llu %llu ", (st.pending | st.shared_pending) & INT_MAX, st.blocked & INT_MAX, st.ignored & INT_MAX,
-		   st.caught & INT_MAX);
+	seq_printf(m, "%llu %llu %llu %llu ", (st.pending | st.shared_pending) & INT_MAX, st.blocked & INT_MAX,
+		   st.ignored & INT_MAX, st.caught & INT_MAX);
 	seq_printf(m, "0 0 0 %d %u 0 0 0 0 0 ", st.exit_signal, st.cpu);
 	if (mm)
-		seq_printf(m, "%lu %lu %lu %lu %lu %lu %lu ", mm->start_data, mm->end_data, mm->start_brk, mm->arg_start, mm->arg_end,
-			   mm->env_start, mm->env_end);
+		seq_printf(m, "%lu %lu %lu %lu %lu %lu %lu ", mm->start_data, mm->end_data, mm->start_brk,
+			   mm->arg_start, mm->arg_end, mm->env_start, mm->env_end);
 	else
 		seq_puts(m, "0 0 0 0 0 0 0 ");
 	seq_printf(m, "%d\n", st.exit_code);
@@ -72,7 +73,8 @@ static int statm_show(struct seq *m, const struct proc_ref *ref)
 		seq_puts(m, "0 0 0 0 0 0 0\n");
 		return 0;
 	}
-	seq_printf(m, "%llu %llu %llu %lu 0 %llu 0\n", mm->total_vm, mm_rss(mm), count(&mm->rss_file) + count(&mm->rss_shmem),
+	seq_printf(m, "%llu %llu %llu %lu 0 %llu 0\n", mm->total_vm, mm_rss(mm),
+		   count(&mm->rss_file) + count(&mm->rss_shmem),
 		   (align_up(mm->end_code, PAGE_SIZE) - align_down(mm->start_code, PAGE_SIZE)) >> PAGE_SHIFT,
 		   mm->data_vm + mm->stack_vm);
 	mmput(mm);
@@ -114,7 +116,8 @@ static u64 locked_pages(struct mm *mm)
 
 static void status_memory(struct seq *m, struct mm *mm)
 {
-	u64 rss = mm_rss(mm), text = (align_up(mm->end_code, PAGE_SIZE) - align_down(mm->start_code, PAGE_SIZE)) >> PAGE_SHIFT;
+	u64 rss = mm_rss(mm),
+	    text = (align_up(mm->end_code, PAGE_SIZE) - align_down(mm->start_code, PAGE_SIZE)) >> PAGE_SHIFT;
 
 	seq_printf(m, "VmPeak:\t%8llu kB\nVmSize:\t%8llu kB\n", KIB(mm->total_vm), KIB(mm->total_vm));
 	seq_printf(m, "VmLck:\t%8llu kB\nVmPin:\t%8llu kB\n", KIB(locked_pages(mm)), 0ull);
@@ -122,7 +125,8 @@ static void status_memory(struct seq *m, struct mm *mm)
 	seq_printf(m, "RssAnon:\t%8llu kB\nRssFile:\t%8llu kB\nRssShmem:\t%8llu kB\n", KIB(count(&mm->rss_anon)),
 		   KIB(count(&mm->rss_file)), KIB(count(&mm->rss_shmem)));
 	seq_printf(m, "VmData:\t%8llu kB\nVmStk:\t%8llu kB\n", KIB(mm->data_vm), KIB(mm->stack_vm));
-	seq_printf(m, "VmExe:\t%8llu kB\nVmLib:\t%8llu kB\n", KIB(text), KIB(mm->exec_vm > text ? mm->exec_vm - text : 0));
+	seq_printf(m, "VmExe:\t%8llu kB\nVmLib:\t%8llu kB\n", KIB(text),
+		   KIB(mm->exec_vm > text ? mm->exec_vm - text : 0));
 	seq_printf(m, "VmPTE:\t%8llu kB\nVmSwap:\t%8llu kB\nHugetlbPages:\t%8llu kB\n", count(&mm->table_bytes) >> 10,
 		   KIB(count(&mm->nr_swap)), 0ull);
 	seq_puts(m, "CoreDumping:\t0\nTHP_enabled:\t0\n");
@@ -134,7 +138,8 @@ static void status_cpus(struct seq *m, const struct task *t)
 
 	seq_puts(m, "Cpus_allowed:\t");
 	for (unsigned i = CPUMASK_WORDS; i-- > 0;)
-		seq_printf(m, "%08x,%08x%s", (u32)(t->affinity.bits[i] >> 32), (u32)t->affinity.bits[i], i ? "," : "\n");
+		seq_printf(m, "%08x,%08x%s", (u32)(t->affinity.bits[i] >> 32), (u32)t->affinity.bits[i],
+			   i ? "," : "\n");
 	bitmap_print_list(list, sizeof(list), t->affinity.bits, NR_CPUS);
 	seq_printf(m, "Cpus_allowed_list:\t%s\nMems_allowed:\t1\nMems_allowed_list:\t0\n", list);
 }
@@ -152,19 +157,21 @@ static int status_show(struct seq *m, const struct proc_ref *ref)
 	seq_printf(m, "Name:\t%s\n", st.comm);
 	if (fs)
 		seq_printf(m, "Umask:\t%04o\n", READ_ONCE(fs->umask));
-	seq_printf(m, "State:\t%s\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n", state_name(st.state), ref->proc->pid, st.pid,
-		   st.ppid);
+	seq_printf(m, "State:\t%s\nTgid:\t%d\nNgid:\t0\nPid:\t%d\nPPid:\t%d\nTracerPid:\t0\n", state_name(st.state),
+		   ref->proc->pid, st.pid, st.ppid);
 	seq_printf(m, "Uid:\t%u\t%u\t%u\t%u\n", st.uid, st.euid, st.suid, st.fsuid);
 	seq_printf(m, "Gid:\t%u\t%u\t%u\t%u\n", st.gid, st.egid, st.sgid, st.fsgid);
 	seq_printf(m, "FDSize:\t%u\nGroups:\t\n", files ? READ_ONCE(files->max) : 0);
-	seq_printf(m, "NStgid:\t%d\nNSpid:\t%d\nNSpgid:\t%d\nNSsid:\t%d\n", ref->proc->pid, st.pid, st.pgrp, st.session);
+	seq_printf(m, "NStgid:\t%d\nNSpid:\t%d\nNSpgid:\t%d\nNSsid:\t%d\n", ref->proc->pid, st.pid, st.pgrp,
+		   st.session);
 	if (mm)
 		status_memory(m, mm);
-	seq_printf(m, "Threads:\t%u\nSigQ:\t%u/%llu\n", st.threads, st.nr_queued, ref->proc->rlim[RLIMIT_SIGPENDING].cur);
-	seq_printf(m, "SigPnd:\t%016llx\nShdPnd:\t%016llx\nSigBlk:\t%016llx\nSigIgn:\t%016llx\nSigCgt:\t%016llx\n", st.pending,
-		   st.shared_pending, st.blocked, st.ignored, st.caught);
-	seq_printf(m, "CapInh:\t%016llx\nCapPrm:\t%016llx\nCapEff:\t%016llx\nCapBnd:\t%016llx\nCapAmb:\t%016llx\n", cred->cap_inheritable,
-		   cred->cap_permitted, cred->cap_effective, 0x1ffffffffffull, 0ull);
+	seq_printf(m, "Threads:\t%u\nSigQ:\t%u/%llu\n", st.threads, st.nr_queued,
+		   ref->proc->rlim[RLIMIT_SIGPENDING].cur);
+	seq_printf(m, "SigPnd:\t%016llx\nShdPnd:\t%016llx\nSigBlk:\t%016llx\nSigIgn:\t%016llx\nSigCgt:\t%016llx\n",
+		   st.pending, st.shared_pending, st.blocked, st.ignored, st.caught);
+	seq_printf(m, "CapInh:\t%016llx\nCapPrm:\t%016llx\nCapEff:\t%016llx\nCapBnd:\t%016llx\nCapAmb:\t%016llx\n",
+		   cred->cap_inheritable, cred->cap_permitted, cred->cap_effective, 0x1ffffffffffull, 0ull);
 	seq_printf(m, "NoNewPrivs:\t%d\nSeccomp:\t0\nSeccomp_filters:\t0\n", ref->proc->no_new_privs);
 	if (t)
 		status_cpus(m, t);
@@ -303,11 +310,14 @@ static int limits_show(struct seq *m, const struct proc_ref *ref)
 	static const struct {
 		const char *name, *unit;
 	} limits[NR_RLIMITS] = {
-		{ "Max cpu time", "seconds" }, { "Max file size", "bytes" }, { "Max data size", "bytes" }, { "Max stack size", "bytes" },
-		{ "Max core file size", "bytes" }, { "Max resident set", "bytes" }, { "Max processes", "processes" },
-		{ "Max open files", "files" }, { "Max locked memory", "bytes" }, { "Max address space", "bytes" },
-		{ "Max file locks", "locks" }, { "Max pending signals", "signals" }, { "Max msgqueue size", "bytes" },
-		{ "Max nice priority", NULL }, { "Max realtime priority", NULL }, { "Max realtime timeout", "us" },
+		{ "Max cpu time", "seconds" },	   { "Max file size", "bytes" },
+		{ "Max data size", "bytes" },	   { "Max stack size", "bytes" },
+		{ "Max core file size", "bytes" }, { "Max resident set", "bytes" },
+		{ "Max processes", "processes" },  { "Max open files", "files" },
+		{ "Max locked memory", "bytes" },  { "Max address space", "bytes" },
+		{ "Max file locks", "locks" },	   { "Max pending signals", "signals" },
+		{ "Max msgqueue size", "bytes" },  { "Max nice priority", NULL },
+		{ "Max realtime priority", NULL }, { "Max realtime timeout", "us" },
 	};
 
 	seq_printf(m, "%-25s %-20s %-20s %-10s\n", "Limit", "Soft Limit", "Hard Limit", "Units");

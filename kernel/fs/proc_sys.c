@@ -1,6 +1,6 @@
 /*
- * /proc/sys: names with dots, as directories. Knobs (kernel/param.h) and a few fixed values. A directory is a prefix of some name:
- * ref->arg is that name, ref->n the prefix's length.
+ * /proc/sys: names with dots, as directories. Knobs (kernel/param.h) and a few fixed values. A directory is a prefix of
+ * some name: ref->arg is that name, ref->n the prefix's length.
  */
 #include "kernel/fs/proc.h"
 #include "kernel/param.h"

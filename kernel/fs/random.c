@@ -1,7 +1,8 @@
 /*
- * Random numbers: ChaCha20 (Bernstein, RFC 8439) with fast key erasure: each request makes a stream whose first 32 bytes replace the key, so
- * that what was handed out can not be computed afterwards. The key starts from the clocks and the counter; every request
- * stirs the counter in again. There is no other source of entropy here, so on a machine that repeats exactly (icount) so do the numbers.
+ * Random numbers: ChaCha20 (Bernstein, RFC 8439) with fast key erasure: each request makes a stream whose first 32
+ * bytes replace the key, so that what was handed out can not be computed afterwards. The key starts from the clocks and
+ * the counter; every request stirs the counter in again. There is no other source of entropy here, so on a machine that
+ * repeats exactly (icount) so do the numbers.
  *
  * Lock: random_lock (RANK_IRQ_DEV, interrupts off) for the key; streams are made outside it.
  */

@@ -110,7 +110,8 @@ SYSCALL4(pwrite64, int, fd, const void __user *, buf, size_t, n, s64, off)
 /* ---- vectors ---- */
 
 /* Fetch and check the segments; local has room for IOV_INLINE, else *iov must be kfree()d. */
-static int get_iov(const struct uapi_iovec __user *uvec, unsigned long n, struct uapi_iovec *local, struct uapi_iovec **iov, struct uio *u)
+static int get_iov(const struct uapi_iovec __user *uvec, unsigned long n, struct uapi_iovec *local,
+		   struct uapi_iovec **iov, struct uio *u)
 {
 	size_t total = 0;
 

@@ -1,8 +1,9 @@
 /*
  * Reading directories: getdents64, and the way through a directory that is kept in dentries.
  *
- * Positions: 0 is ".", 1 is "..", then the keys of the entries (dcache.c), so an entry that is removed or added meanwhile changes
- * nothing for the others. Names are collected in a kernel buffer, because they are read under dcache_lock.
+ * Positions: 0 is ".", 1 is "..", then the keys of the entries (dcache.c), so an entry that is removed or added
+ * meanwhile changes nothing for the others. Names are collected in a kernel buffer, because they are read under
+ * dcache_lock.
  */
 #include "kernel/fs/readdir.h"
 

@@ -37,7 +37,7 @@ static int stat_fd(int fd, struct kstat *st)
 
 static int stat_at(int dfd, const char __user *upath, int flags, struct kstat *st)
 {
-	unsigned walk = (flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW) | (flags & AT_EMPTY_PATH ? WALK_EMPTY : 0);
+	unsigned walk = walk_flags(flags);
 	struct path p;
 	int err;
 
@@ -137,7 +137,7 @@ SYSCALL5(statx, int, dfd, const char __user *, path, int, flags, unsigned, mask,
 
 static long do_access(int dfd, const char __user *upath, unsigned mode, int flags)
 {
-	unsigned walk = (flags & AT_SYMLINK_NOFOLLOW ? 0 : WALK_FOLLOW) | (flags & AT_EMPTY_PATH ? WALK_EMPTY : 0);
+	unsigned walk = walk_flags(flags);
 	const struct cred *cred = current_cred();
 	struct inode *inode;
 	struct path p;

@@ -1,8 +1,9 @@
 /*
- * tmpfs: files whose only place is the page cache, in a tree of dentries. Also what is built on it: shared anonymous memory, memfd.
+ * tmpfs: files whose only place is the page cache, in a tree of dentries. Also what is built on it: shared anonymous
+ * memory, memfd.
  *
- * Locks: writes and size changes of a file under inode->lock; reads take no lock and see pages as they are. Faults, which come with mmap_lock
- * held, rely on mapping_get(), which checks the size under the mapping's own lock.
+ * Locks: writes and size changes of a file under inode->lock; reads take no lock and see pages as they are. Faults,
+ * which come with mmap_lock held, rely on mapping_get(), which checks the size under the mapping's own lock.
  */
 #include "kernel/fs/file.h"
 #include "kernel/fs/pipe.h"
@@ -64,7 +65,9 @@ static long size_limit(u64 pos, size_t n)
 
 struct inode *tmpfs_inode(struct super *sb, u32 mode, u64 rdev, const char *link)
 {
-	const struct inode_ops *ops = S_ISREG(mode) ? &tmpfs_file_iops : S_ISDIR(mode) ? &tmpfs_dir_iops : &tmpfs_other_iops;
+	const struct inode_ops *ops = S_ISREG(mode)   ? &tmpfs_file_iops
+				      : S_ISDIR(mode) ? &tmpfs_dir_iops
+						      : &tmpfs_other_iops;
 	const struct file_ops *fops = S_ISREG(mode) ? &tmpfs_file_ops : S_ISDIR(mode) ? &tree_dir_ops : NULL;
 	struct inode *inode = inode_alloc(sb, mode, ops, fops);
 
@@ -153,7 +156,9 @@ static long tmpfs_read(struct file *f, struct uio *u, u64 *pos)
 	return done;
 }
 
-/* A whole page that is not there yet: needs no clearing. 0, or -EEXIST: somebody else added it; *got: bytes that came. */
+/*
+ * A whole page that is not there yet: needs no clearing. 0, or -EEXIST: somebody else added it; *got: bytes that came.
+ */
 static int write_new_page(struct mapping *m, u32 index, struct uio *u, size_t *got)
 {
 	struct page *p = alloc_page(GFP_KERNEL);
@@ -268,7 +273,7 @@ static int tmpfs_fault(struct vm_fault *vf)
 	struct page *p = mapping_get(&vf->vma->file->inode->mapping, vf->pgoff, true);
 
 	if (IS_ERR(p))
-		return PTR_ERR(p) == -ENOMEM ? -ENOMEM : -EIO;	/* beyond the end, or the file system is full: SIGBUS */
+		return PTR_ERR(p) == -ENOMEM ? -ENOMEM : -EIO;	/* beyond the end, or no space: SIGBUS */
 	vf->page = p;
 	return 0;
 }

@@ -1,9 +1,9 @@
 #pragma once
 /*
- * Numbers and layouts of Linux's file ABI. What differs by architecture (O_DIRECTORY, O_NOFOLLOW, O_DIRECT, O_LARGEFILE, struct stat,
- * termios ioctls) is in <asm/uapi.h>; what is here is the same on every port.
+ * Numbers and layouts of Linux's file ABI. What differs by architecture (O_DIRECTORY, O_NOFOLLOW, O_DIRECT,
+ * O_LARGEFILE, struct stat, termios ioctls) is in <arch/uapi.h>; what is here is the same on every port.
  */
-#include <asm/uapi.h>
+#include <arch/uapi.h>
 
 #include "lib/types.h"
 

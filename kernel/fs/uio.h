@@ -1,6 +1,7 @@
 #pragma once
 /*
- * The memory side of a read or write: segments of user memory, or kernel memory (exec, sendfile). Each copy moves the uio on.
+ * The memory side of a read or write: segments of user memory, or kernel memory (exec, sendfile). Each copy moves the
+ * uio on.
  */
 #include "kernel/fs/uapi.h"
 #include "kernel/uaccess.h"

@@ -6,6 +6,7 @@
 
 #include "kernel/cpu.h"
 #include "kernel/sched.h"
+#include "kernel/task.h"
 #include "lib/bits.h"
 #include "lib/random.h"
 #include "lib/sort.h"
@@ -36,7 +37,8 @@ static void expect_lists(const struct lists *before)
 	read_lists(&now);
 	for (unsigned o = 0; o <= MAX_ORDER; o++)
 		if (now.blocks[o] != before->blocks[o])
-			kt_fail(__FILE__, __LINE__, "order %u: %llu free blocks, %llu before", o, now.blocks[o], before->blocks[o]);
+			kt_fail(__FILE__, __LINE__, "order %u: %llu free blocks, %llu before", o, now.blocks[o],
+				before->blocks[o]);
 }
 
 /* Enough written memory in few blocks that the singles of a test come out of it. */
@@ -79,12 +81,26 @@ static unsigned get_singles(unsigned n, unsigned gfp)
 	return n;
 }
 
+/*
+ * A block that the test does not touch and nobody clears or fills, so that large ones cost nothing: known zero if most of memory is, else with
+ * whatever it holds.
+ */
+static struct page *alloc_untouched(unsigned order, unsigned gfp)
+{
+	bool zero = nr_zero_pages() > nr_free_pages() / 2;
+	struct page *p = alloc_pages(order, gfp | (zero ? GFP_ZERO | GFP_TRACKED : 0));
+
+	if (p && !zero)
+		page_set_flag(p, PG_POISON);
+	return p;
+}
+
 /* ---- blocks */
 
 KTEST(palloc, every_order)
 {
 	for (unsigned order = 0; order <= MAX_ORDER; order++) {
-		struct page *p = alloc_pages(order, GFP_KERNEL);
+		struct page *p = order <= 12 ? alloc_pages(order, GFP_KERNEL) : alloc_untouched(order, GFP_KERNEL);
 		u64 free = nr_free_pages(), *first, *last;
 
 		if (!p) {
@@ -102,8 +118,6 @@ KTEST(palloc, every_order)
 		if (order <= 12) {
 			*first = 1;
 			*last = 2;
-		} else {
-			page_set_flag(p, PG_ZERO);	/* large ones stay untouched, or the host would have to back them */
 		}
 		free_pages(p, order);
 		KT_EQ(nr_free_pages() - free, 1ull << order);
@@ -159,13 +173,14 @@ KTEST(palloc, mixed_orders_merge_again)
 	expect_lists(&before);
 }
 
-/* Everything, large blocks first; what nobody writes stays known zero, so the host does not have to back it. */
+/* Everything, large blocks first. */
 static struct page *take_all(unsigned gfp, unsigned smallest)
 {
 	struct page *list = NULL, *p;
 
 	for (unsigned order = MAX_ORDER + 1; order-- > smallest;) {
-		while ((p = alloc_pages(order, gfp | GFP_NOWARN))) {
+		/* Not asked for in vain: that would join known-zero blocks with others. */
+		while (palloc_free_blocks(order) && (p = alloc_untouched(order, gfp))) {
 			p->private = list;
 			list = p;
 		}
@@ -191,7 +206,7 @@ KTEST(palloc, exhaustion_and_recovery)
 
 	drain_pcp();
 	read_lists(&before);
-	all = take_all(GFP_NOWAIT | GFP_ZERO | GFP_TRACKED, 0);
+	all = take_all(GFP_NOWAIT, 0);
 	KT_EXPECT(!alloc_page(GFP_NOWAIT));
 	KT_EXPECT(!alloc_pages(1, GFP_NOWAIT) && !alloc_pages(9, GFP_KERNEL));
 	KT_EXPECT(nr_free_pages() < free / 50);
@@ -205,7 +220,7 @@ KTEST(palloc, exhaustion_and_recovery)
 	palloc_check();
 	/* What could be had before can be had again. */
 	for (unsigned o = 0; o <= MAX_ORDER; o++) {
-		struct page *p = before.blocks[o] ? alloc_pages(o, GFP_KERNEL | GFP_ZERO | GFP_TRACKED) : NULL;
+		struct page *p = before.blocks[o] ? alloc_untouched(o, GFP_KERNEL) : NULL;
 
 		KT_EXPECT(p || !before.blocks[o]);
 		if (p)
@@ -219,24 +234,21 @@ KTEST(palloc, sets_are_joined_for_large_requests)
 	struct page *all, *p = alloc_pages(10, GFP_KERNEL | GFP_ZERO | GFP_TRACKED), *half;
 
 	KT_ASSERT(p);
-	all = take_all(GFP_NOWAIT | GFP_ZERO | GFP_TRACKED, 10);
 	drain_pcp();
-	/* One half of the block is written: it can not merge with the other. */
+	all = take_all(GFP_ATOMIC, 9);
+	/* The only block of its size; one half of it is written and can not merge with the other. */
 	free_pages(p, 10);
-	half = alloc_pages(9, GFP_ATOMIC);
-	if (half && (half == p || half == p + 512)) {
+	half = alloc_pages(9, GFP_ATOMIC | GFP_ZERO | GFP_TRACKED);
+	KT_EXPECT(half == p || half == p + 512);
+	if (half) {
 		page_clear_flag(half, PG_ZERO);
 		free_pages(half, 9);
 		half = alloc_pages(10, GFP_ATOMIC | GFP_ZERO);
 		KT_EXPECT(half == p);
-		if (half) {
-			KT_EXPECT(!memchr_inv(page_to_virt(half), 0, PAGE_SIZE << 10));
-			free_pages(half, 10);
-		}
-	} else {
-		kt_diag("another block was nearer");
-		if (half)
-			free_pages(half, 9);
+	}
+	if (half) {
+		KT_EXPECT(!memchr_inv(page_to_virt(half), 0, PAGE_SIZE << 10));
+		free_pages(half, 10);
 	}
 	give_back(all);
 }

@@ -253,6 +253,7 @@ static void *spin(void *arg)
 static void all_cpus_are_used(void)
 {
 	int n = cpus_online() < 8 ? 2 * cpus_online() : 16, want = cpus_online() < 8 ? cpus_online() : 8;
+	int running = 0;
 	uint64_t used = 0;
 	pthread_t t[16];
 
@@ -260,10 +261,13 @@ static void all_cpus_are_used(void)
 		REQUIRE(pthread_create(&t[i], NULL, spin, (void *)i) == 0);
 	go = true;
 	/* Balancing may take a moment, the more so on a machine that is busy otherwise. */
-	for (int tries = 0; tries < 50 && __builtin_popcountll(used) < want; tries++) {
+	for (int tries = 0; tries < 50 && (__builtin_popcountll(used) < want || running < n); tries++) {
 		msleep(100);
-		for (int i = 0; i < n; i++)
+		running = 0;
+		for (int i = 0; i < n; i++) {
 			used |= ran_on[i];
+			running += progress[i] > 0;
+		}
 	}
 	stop = true;
 	for (int i = 0; i < n; i++) {

@@ -120,7 +120,7 @@ static void unmap_and_map(uint64_t generation)
 
 static void munmap_and_readers(void)
 {
-	with_readers(unmap_and_map, 300);
+	with_readers(unmap_and_map, 50);
 }
 
 static void map_over(uint64_t generation)
@@ -133,7 +133,7 @@ static void map_over(uint64_t generation)
 
 static void replacement_and_readers(void)
 {
-	with_readers(map_over, 300);
+	with_readers(map_over, 50);
 }
 
 static void discard(uint64_t generation)
@@ -145,7 +145,7 @@ static void discard(uint64_t generation)
 
 static void dontneed_and_readers(void)
 {
-	with_readers(discard, 300);
+	with_readers(discard, 50);
 }
 
 static void move_away(uint64_t generation)
@@ -168,7 +168,7 @@ static void mremap_and_readers(void)
 	char *p = map_pages(200);
 
 	munmap(p, 200 * P);
-	with_readers(move_away, 120);
+	with_readers(move_away, 30);
 }
 
 /* Writers go on; after mprotect() has returned nothing may change any more. */
@@ -190,7 +190,7 @@ static void *write_always(void *arg)
 static void mprotect_and_writers(void)
 {
 	pthread_t t[READERS];
-	int rounds = ktap_scale(120);
+	int rounds = ktap_scale(50);
 
 	fault_catch();
 	region = map_pages(16);
@@ -239,7 +239,7 @@ static void *count_in_pages(void *arg)
 static void fork_and_writers(void)
 {
 	pthread_t t[READERS];
-	int rounds = ktap_scale(60);
+	int rounds = ktap_scale(25);
 
 	region = map_pages(16);
 	for (long i = 0; i < READERS; i++)
@@ -292,7 +292,7 @@ static void faults_on_one_page(void)
 	pthread_t t[N];
 	bool all = true;
 
-	last_round = ktap_scale(150);
+	last_round = ktap_scale(20);
 	region = map_pages(32);
 	for (long i = 0; i < N; i++)
 		t[i] = start(fault_together, (void *)i);
@@ -315,7 +315,7 @@ static void faults_on_one_page(void)
 static void *map_churn(void *arg)
 {
 	uint64_t seed = (uint64_t)(long)arg * 77 + 5;
-	int rounds = ktap_scale(200);
+	int rounds = ktap_scale(30);
 
 	for (int r = 0; r < rounds; r++) {
 		size_t n = random_next(&seed) % 20 + 1, hole;
@@ -344,17 +344,17 @@ static void *map_churn(void *arg)
 
 static void mapping_threads(void)
 {
-	pthread_t t[8];
+	pthread_t t[4];
 
-	for (long i = 0; i < 8; i++)
+	for (long i = 0; i < 4; i++)
 		t[i] = start(map_churn, (void *)i);
-	for (int i = 0; i < 8; i++)
+	for (int i = 0; i < 4; i++)
 		CHECK(join(t[i]) == NULL);
 }
 
 static void *fork_loop(void *arg)
 {
-	int rounds = ktap_scale(25);
+	int rounds = ktap_scale(12);
 
 	for (int i = 0; i < rounds; i++) {
 		pid_t pid = fork();
@@ -419,7 +419,7 @@ static void *busy(void *arg)
 
 static void exit_under_load(void)
 {
-	int rounds = ktap_scale(20);
+	int rounds = ktap_scale(12);
 
 	for (int r = 0; r < rounds; r++) {
 		pid_t pid = must_fork();
@@ -437,7 +437,7 @@ static void exit_under_load(void)
 
 static void kill_under_load(void)
 {
-	int rounds = ktap_scale(20);
+	int rounds = ktap_scale(12);
 
 	for (int r = 0; r < rounds; r++) {
 		pid_t pid = must_fork();

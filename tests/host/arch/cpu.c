@@ -23,6 +23,7 @@ static void os_yield(void)
 
 #include "kernel/entry.h"
 #include "kernel/ipi.h"
+#include "kernel/race.h"
 #include "lib/string.h"
 #include "mm/palloc.h"
 #include "tests/host/arch/host.h"
@@ -175,6 +176,11 @@ void arch_send_ipi(const struct cpumask *mask)
 		arch_send_ipi_one(cpu);
 }
 
+void host_yield(void)
+{
+	os_yield();
+}
+
 /* ---- time */
 
 u64 clock_ns(void)
@@ -250,6 +256,7 @@ void host_threads(void (*fn)(unsigned cpu))
 	struct start start[NR_CPUS];
 	pthread_t thread[NR_CPUS];
 
+	race_armed = 1;
 	__atomic_store_n(&running, nr_cpus, __ATOMIC_SEQ_CST);
 	for (unsigned i = 0; i < nr_cpus; i++)
 		__atomic_store_n(&attached[i], true, __ATOMIC_SEQ_CST);
@@ -263,5 +270,6 @@ void host_threads(void (*fn)(unsigned cpu))
 		pthread_join(thread[i], NULL);
 	for (unsigned i = 0; i < nr_cpus; i++)
 		__atomic_store_n(&attached[i], false, __ATOMIC_SEQ_CST);
+	race_armed = 0;
 	me = &boot_cpu;
 }

@@ -40,6 +40,8 @@ void host_boot(const struct host_config *config);
 void host_run_on(unsigned cpu);
 /** Run fn on all CPUs at once; CPU 0 is the caller. Returns when all have. */
 void host_threads(void (*fn)(unsigned cpu));
+/** Let other threads run. No interrupt is taken. */
+void host_yield(void);
 /** Take pending interrupts if they are on. */
 void host_poll(void);
 /** Between two operations: nothing of the kernel is under way on this CPU. RCU callbacks run here. */

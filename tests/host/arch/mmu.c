@@ -36,6 +36,7 @@ struct cached {
 
 struct host_tlb {
 	u64 loaded;			/* atomic. id whose root is loaded */
+	struct mm *mm;			/* atomic. the same; NULL while it changes */
 	struct cached tlb[TLB_ENTRIES];
 	struct cached walk[WALK_ENTRIES];
 	struct prng rng;
@@ -136,6 +137,14 @@ static bool cached_leads_to(const struct cached *c, u64 id, u64 pfn, u64 n)
 	return hit;
 }
 
+/* Of the address space that the CPU has loaded; 0 if nobody can use it any more: it is being torn down. */
+static u64 usable_id(struct host_tlb *t)
+{
+	struct mm *mm = get(t->mm);
+
+	return mm && atomic_read(&mm->users) ? get(t->loaded) : 0;
+}
+
 /*
  * Frames are handed out: a CPU that has an address space loaded must hold nothing of it that leads there. (What it holds of others must
  * be gone before they are loaded again; check_alive finds that.)
@@ -144,14 +153,14 @@ void host_frames_allocated(u64 pfn, u64 n)
 {
 	for (unsigned cpu = 0; cpu < nr_cpus; cpu++) {
 		struct host_tlb *t = &tlbs[cpu];
-		u64 id = get(t->loaded);
+		u64 id = usable_id(t);
 
 		for (unsigned i = 0; id && i < TLB_ENTRIES; i++)
-			if (cached_leads_to(&t->tlb[i], id, pfn, n) && get(t->loaded) == id)
+			if (cached_leads_to(&t->tlb[i], id, pfn, n) && usable_id(t) == id)
 				host_fail("frame %#llx is allocated while CPU %u has it in its TLB at %#lx", pfn, cpu,
 					  get(t->tlb[i].tag) << PAGE_SHIFT);
 		for (unsigned i = 0; id && i < WALK_ENTRIES; i++)
-			if (cached_leads_to(&t->walk[i], id, pfn, n) && get(t->loaded) == id)
+			if (cached_leads_to(&t->walk[i], id, pfn, n) && usable_id(t) == id)
 				host_fail("frame %#llx is allocated while CPU %u has it as a page table in its walk cache", pfn, cpu);
 	}
 	for (u64 i = 0; i < n; i++)
@@ -225,7 +234,9 @@ void arch_mm_destroy(struct mm *mm)
 
 void arch_mm_switch(struct mm *prev, struct mm *next, unsigned cpu)
 {
+	set(my_tlb()->mm, NULL);
 	set(my_tlb()->loaded, next->arch.id);
+	set(my_tlb()->mm, next);
 	if (!host_mmu.asid)
 		drop_all(0);
 }

@@ -16,9 +16,9 @@
 #include "tests/host/mm/test.h"
 
 #ifdef __SANITIZE_THREAD__
-#define TSAN true
+#define SUITE "mm-tsan"
 #else
-#define TSAN false
+#define SUITE "mm"
 #endif
 
 static const struct test {
@@ -132,20 +132,24 @@ static bool run_one(const struct test *t, u64 seed, unsigned ops, unsigned numbe
 	if (read(fds[0], text, sizeof(text) - 1) < 0)
 		text[0] = 0;
 	close(fds[0]);
-	printf("%sok %u - %s%s seed %llu (%s)\n", status ? "not " : "", number, TSAN ? "tsan " : "", t->name, seed, text);
+	printf("        %sok %u - seed_%llu # %s\n", status ? "not " : "", number, seed, text);
 	if (status)
-		printf("# replay: %s --seed %llu --runs 1 --ops %u %s\n", program, seed, ops, t->name);
+		printf("        # replay: %s --seed %llu --runs 1 --ops %u %s\n", program, seed, ops, t->name);
 	return !status;
 }
 
-static unsigned run_test(const struct test *t, unsigned *number)
+/* True if all its runs passed. */
+static bool run_test(const struct test *t, unsigned number)
 {
-	unsigned runs = opt_runs ? opt_runs : opt_quick ? t->quick_runs : t->runs, failed = 0;
+	unsigned runs = opt_runs ? opt_runs : opt_quick ? t->quick_runs : t->runs;
 	unsigned ops = opt_ops ? opt_ops : opt_quick ? t->quick_ops : t->ops;
+	bool good = true;
 
+	printf("    # Subtest: %s\n        1..%u\n", t->name, runs);
 	for (unsigned i = 0; i < runs; i++)
-		failed += !run_one(t, opt_seed + i, ops, ++*number);
-	return failed;
+		good &= run_one(t, opt_seed + i, ops, i + 1);
+	printf("    %sok %u - %s\n", good ? "" : "not ", number, t->name);
+	return good;
 }
 
 static int usage(void)
@@ -159,8 +163,8 @@ static int usage(void)
 
 int main(int argc, char **argv)
 {
-	unsigned number = 0, failed = 0;
-	bool all = true;
+	unsigned number = 0;
+	bool good = true;
 	int i;
 
 	program = argv[0];
@@ -178,18 +182,17 @@ int main(int argc, char **argv)
 		else
 			return usage();
 	}
-	printf("KTAP version 1\n");
+	printf("KTAP version 1\n1..1\n# Subtest: %s\n", SUITE);
 	for (unsigned t = 0; t < ARRAY_SIZE(tests); t++) {
 		bool wanted = i == argc;
 
 		for (int j = i; j < argc; j++)
 			wanted |= !strcmp(argv[j], tests[t].name);
 		if (wanted)
-			failed += run_test(&tests[t], &number);
-		all &= !wanted;
+			good &= run_test(&tests[t], ++number);
 	}
-	if (all)
+	if (!number)
 		return usage();
-	printf("1..%u\n# host mm%s: %u passed, %u failed\n", number, TSAN ? " (tsan)" : "", number - failed, failed);
-	return failed != 0;
+	printf("    1..%u\n%sok 1 - %s\n", number, good ? "" : "not ", SUITE);
+	return !good;
 }

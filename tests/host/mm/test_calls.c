@@ -3,6 +3,7 @@
  * call with each of its allocations failing in turn.
  */
 #include "kernel/fsapi.h"
+#include "kernel/process.h"
 #include "lib/err.h"
 #include "lib/string.h"
 #include "mm/mman.h"
@@ -138,6 +139,7 @@ static void test_stack(void)
 	struct vma *vma;
 
 	enter();
+	current->proc->rlim[RLIMIT_STACK].cur = 1 << 20;
 	EXPECT(setup_stack(current->mm, top, 1 << 20), 0);
 	EXPECT(put(top - 8, 1), 0);
 	EXPECT(put(top - 40 * P, 2), 0);		/* grows */

@@ -1,6 +1,7 @@
 #pragma once
 /*
- * The CPU. In the kernel tp holds struct cpu (kernel/cpu.h) and sscratch 0; in user mode sscratch leads to it (entry.S).
+ * The CPU. In the kernel tp holds struct cpu (kernel/cpu.h) and sscratch 0; in user mode sscratch leads to it
+ * (entry.S).
  */
 #include <asm/layout.h>
 
@@ -97,7 +98,10 @@ static inline bool irqs_off(void)
 
 void cpu_relax(void);
 
-/* wfi returns for any interrupt that is pending and enabled in sie, taken or not: so nothing is lost between the check and the wait. */
+/*
+ * wfi returns for any interrupt that is pending and enabled in sie, taken or not: so nothing is lost between the check
+ * and the wait.
+ */
 static inline void cpu_idle(void)
 {
 	__asm__ volatile("wfi\n\tcsrsi sstatus, %0\n\tcsrci sstatus, %0" : : "i"(SR_SIE) : "memory");
@@ -133,7 +137,9 @@ void clear_page(void *page);
 void copy_page(void *dst, const void *src);
 void icache_sync(void *kva, size_t len);
 
-/** Retired instructions; where M-mode does not let us read them, the trap handler puts the timer's ticks in (trap.c). */
+/**
+ * Retired instructions; where M-mode does not let us read them, the trap handler puts the timer's ticks in (trap.c).
+ */
 static inline u64 cpu_counter(void)
 {
 	u64 v;

@@ -1,6 +1,7 @@
 #pragma once
 /*
- * Address-space ids. A context is a number that only ever grows: its low bits are the ASID, the rest is the generation. See mmu.c.
+ * Address-space ids. A context is a number that only ever grows: its low bits are the ASID, the rest is the generation.
+ * See mmu.c.
  */
 #include <arch/pte.h>
 

@@ -1,7 +1,7 @@
 #pragma once
 /*
- * Numbers that assembly and C share: control and status registers, and offsets into structures. C checks every offset with a
- * static_assert (thread.c), so they cannot drift apart.
+ * Numbers that assembly and C share: control and status registers, and offsets into structures. C checks every offset
+ * with a static_assert (thread.c), so they cannot drift apart.
  */
 
 /* sstatus */

@@ -1,17 +1,19 @@
 #pragma once
 /*
- * Page-table entries of riscv64: Sv48 where the machine has it, else Sv39; the number of levels and the shape of the address space
- * are found at boot (rv_layout).
+ * Page-table entries of riscv64: Sv48 where the machine has it, else Sv39; the number of levels and the shape of the
+ * address space are found at boot (rv_layout).
  *
  *	present		bit 0 (V)
- *	no access	V clear, bit 5 (G) set: a leaf that nobody may use (PROT_NONE). The hardware sees an invalid entry, generic code
- *			sees a present leaf; its other bits mean what they always do. (A valid entry without R, W, X would be a table.)
+ *	no access	V clear, bit 5 (G) set: a leaf that nobody may use (PROT_NONE). The hardware sees an invalid
+ *			entry, generic code a present leaf; its other bits mean what they always do. (A valid entry
+ *			without R, W, X would be a table.)
  *	soft		V and G clear, bit 1 set, payload in bits 6-63
  *	bit 8		special: the frame is not counted
  *
- * Accessed and dirty: most machines set the bits themselves. Others (Svade) fault on a leaf with A clear, or on a store through
- * one with D clear, with nothing to tell that from a missing entry; FAULT_PRESENT is never set here, generic code looks at the entry, finds
- * that it permits the access, sets A (and D) and flushes. So PTE_HW_AD holds for both kinds, and nobody needs to know which one this is.
+ * Accessed and dirty: most machines set the bits themselves. Others (Svade) fault on a leaf with A clear, or on a store
+ * through one with D clear, with nothing to tell that from a missing entry; FAULT_PRESENT is never set here, generic
+ * code looks at the entry, finds that it permits the access, sets A (and D) and flushes. So PTE_HW_AD holds for both
+ * kinds, and nobody needs to know which one this is.
  */
 #include "lib/types.h"
 
@@ -270,8 +272,9 @@ static inline bool pte_cas(pte_t *p, pte_t old, pte_t new)
 }
 
 /*
- * A walker may have remembered "invalid", and only sfence.vma orders our stores before its reads. But an unneeded fault now and then is
- * far cheaper than a fence each time: the fault does the fence, generic code for user addresses, the trap entry for the kernel's (entry.S).
+ * A walker may have remembered "invalid", and only sfence.vma orders our stores before its reads. But an unneeded fault
+ * now and then is far cheaper than a fence each time: the fault does the fence, generic code for user addresses, the
+ * trap entry for the kernel's (entry.S).
  */
 static inline void pte_publish(void)
 {

@@ -1,7 +1,7 @@
 /*
- * System calls of riscv64 (Linux's generic table) by number and name: those that static programs, the C libraries' start-up and
- * memory-management programs use. Included several times with different SYSCALL macros, hence no #pragma once. A call that is not
- * here, or that nobody has written, is ENOSYS.
+ * System calls of riscv64 (Linux's generic table) by number and name: those that static programs, the C libraries'
+ * start-up and memory-management programs use. Included several times with different SYSCALL macros, hence no #pragma
+ * once. A call that is not here, or that nobody has written, is ENOSYS.
  */
 #define NR_SYSCALLS 451
 
@@ -14,7 +14,8 @@ SYSCALL(52, fchmod) SYSCALL(53, fchmodat) SYSCALL(54, fchownat) SYSCALL(55, fcho
 SYSCALL(57, close) SYSCALL(59, pipe2) SYSCALL(61, getdents64) SYSCALL(62, lseek) SYSCALL(63, read) SYSCALL(64, write)
 SYSCALL(65, readv) SYSCALL(66, writev) SYSCALL(67, pread64) SYSCALL(68, pwrite64) SYSCALL(69, preadv)
 SYSCALL(70, pwritev) SYSCALL(71, sendfile) SYSCALL(72, pselect6) SYSCALL(73, ppoll) SYSCALL(75, vmsplice)
-SYSCALL(76, splice) SYSCALL(77, tee) SYSCALL(78, readlinkat) SYSCALL(79, newfstatat) SYSCALL(80, fstat) SYSCALL(81, sync)
+SYSCALL(76, splice) SYSCALL(77, tee) SYSCALL(78, readlinkat) SYSCALL(79, newfstatat) SYSCALL(80, fstat)
+SYSCALL(81, sync)
 SYSCALL(82, fsync) SYSCALL(83, fdatasync) SYSCALL(84, sync_file_range) SYSCALL(85, timerfd_create)
 SYSCALL(86, timerfd_settime) SYSCALL(87, timerfd_gettime) SYSCALL(88, utimensat) SYSCALL(90, capget) SYSCALL(91, capset)
 SYSCALL(92, personality) SYSCALL(93, exit) SYSCALL(94, exit_group) SYSCALL(95, waitid) SYSCALL(96, set_tid_address)

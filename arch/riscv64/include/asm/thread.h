@@ -1,10 +1,12 @@
 #pragma once
 /*
- * Threads. At the top of each kernel stack lies the frame of the last entry from user mode (task_trapframe), below it the stack proper.
- * A kernel thread whose function returns goes to user mode through that frame: so init becomes a program.
+ * Threads. At the top of each kernel stack lies the frame of the last entry from user mode (task_trapframe), below it
+ * the stack proper. A kernel thread whose function returns goes to user mode through that frame: so init becomes a
+ * program.
  *
- * Floating point: sstatus.FS is off until a task uses it after each switch, and off for the next task again. The trap that this
- * causes loads the registers (zeros, if the task never changed them). They are saved at a switch, a fork or a signal only if they are dirty.
+ * Floating point: sstatus.FS is off until a task uses it after each switch, and off for the next task again. The trap
+ * that this causes loads the registers (zeros, if the task never changed them). They are saved at a switch, a fork or a
+ * signal only if they are dirty.
  */
 #include <asm/cpu.h>
 

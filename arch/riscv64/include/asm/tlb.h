@@ -2,9 +2,10 @@
 /*
  * TLB invalidation on this CPU: sfence.vma by address and address-space id.
  *
- * With an address it covers leaf entries only, so anything that unhooked a table takes the whole address space. QEMU empties its TLB whatever
- * the operands are (PLATFORM: 20 us with the refills), and silicon has no reason to like many single pages either: hence the low limit.
- * Other CPUs can be reached through SBI's remote fence; with OpenSBI under an emulator that is slow, so it is there to be compared.
+ * With an address it covers leaf entries only, so anything that unhooked a table takes the whole address space. QEMU
+ * empties its TLB whatever the operands are (PLATFORM: 20 us with the refills), and silicon has no reason to like many
+ * single pages either: hence the low limit. Other CPUs can be reached through SBI's remote fence; with OpenSBI under an
+ * emulator that is slow, so it is there to be compared.
  */
 #include "lib/types.h"
 

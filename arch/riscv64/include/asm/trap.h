@@ -1,6 +1,7 @@
 #pragma once
 /*
- * The trap frame and what generic code asks of it; prototypes of the port's user access and program functions (contract, part 7).
+ * The trap frame and what generic code asks of it; prototypes of the port's user access and program functions
+ * (contract, part 7).
  */
 #include <asm/layout.h>
 #include <asm/thread.h>
@@ -20,8 +21,8 @@ struct trapframe {
 	u64 t3, t4, t5, t6;
 	u64 status;		/* sstatus of a trap from the kernel; 0: from user mode */
 	/*
-	 * The number of a system call, else negative. The way back from a system call loads no callee-saved register, because C code
-	 * preserved them; whoever changes one of them, or must not have the call restarted, sets -1.
+	 * The number of a system call, else negative. The way back from a system call loads no callee-saved register,
+	 * because C code preserved them; whoever changes one of them, or must not have the call restarted, sets -1.
 	 */
 	s64 nr;
 	u64 orig_a0;		/* of a system call: first argument */

@@ -42,7 +42,6 @@
 #define KSTACK_SIZE		16384
 
 /* struct trapframe */
-#define TF_RCX			(11 * 8)
 #define TF_VECTOR		(15 * 8)
 #define TF_RIP			(17 * 8)
 #define TF_CS			(18 * 8)
@@ -68,7 +67,6 @@
 #define MSR_EFER		0xc0000080
 #define MSR_STAR		0xc0000081
 #define MSR_LSTAR		0xc0000082
-#define MSR_CSTAR		0xc0000083
 #define MSR_FMASK		0xc0000084
 #define MSR_FS_BASE		0xc0000100
 #define MSR_GS_BASE		0xc0000101
@@ -78,8 +76,6 @@
 
 #define CR0_PE			0x1
 #define CR0_MP			0x2
-#define CR0_EM			0x4
-#define CR0_TS			0x8
 #define CR0_NE			0x20
 #define CR0_WP			0x10000
 #define CR0_PG			0x80000000
