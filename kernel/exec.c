@@ -404,6 +404,7 @@ int kernel_exec_init(void)
 	for (unsigned i = 0; i < init_argc && n < ARRAY_SIZE(argv) - 1; i++)
 		argv[n++] = init_argv[i];
 	argv[n] = NULL;
+	pr_info("init: %s starts", init_path);	/* tools/boot_time.py waits for this line */
 	err = do_execve(init_path, argv, init_envp, true);
 	if (err)
 		pr_err("init: %s can not be executed: error %d", init_path, -err);

@@ -2,7 +2,7 @@
  * System calls about signals.
  */
 #include <arch/trap.h>
-#include <asm/uapi.h>
+#include <arch/uapi.h>
 
 #include "kernel/process.h"
 #include "kernel/signal.h"

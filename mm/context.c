@@ -78,7 +78,8 @@ void exec_mmap(struct mm *mm)
 	irq_disable();
 	if (!old)
 		lazy = t->active_mm;	/* a kernel thread becomes a program */
-	load_mm(this_cpu(), mm);
+	if (this_cpu()->active_mm != mm)	/* it may be the one that it borrows */
+		load_mm(this_cpu(), mm);
 	t->mm = mm;
 	t->active_mm = mm;
 	irq_enable();

@@ -137,20 +137,44 @@ static void free_tables_of(struct mmu_gather *g)
 	free_table_list(list);
 }
 
+/* After the flush: pages that zap_page() left a reference on lose it; those that others still hold leave the array. */
+static unsigned drop_held(struct page **pages, unsigned n)
+{
+	unsigned kept = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		struct page *p = pages[i];
+
+		if (page_refs(p)) {
+			if (!state_is_last((u64)atomic64_fetch_sub_release((s64)PAGE_REF_ONE, &p->state)))
+				continue;
+			__atomic_thread_fence(__ATOMIC_ACQUIRE);
+		}
+		pages[kept++] = p;
+	}
+	return kept;
+}
+
+static void free_batch(struct mmu_gather *g, struct page **pages, unsigned n)
+{
+	vm_event_add(VME_gather_pages, n);
+	if (!g->exclusive)
+		n = drop_held(pages, n);
+	free_page_bulk(pages, n);
+}
+
 static void free_batches(struct mmu_gather *g)
 {
 	struct gather_batch *b = g->local.next;
 
 	if (g->local.nr) {
-		vm_event_add(VME_gather_pages, g->local.nr);
-		free_page_bulk(g->local.pages, g->local.nr);
+		free_batch(g, g->local.pages, g->local.nr);
 		g->local.nr = 0;
 	}
 	while (b) {
 		struct gather_batch *next = b->next;
 
-		vm_event_add(VME_gather_pages, b->nr);
-		free_page_bulk(b->pages, b->nr);
+		free_batch(g, b->pages, b->nr);
 		free_kpages(b, 0);
 		b = next;
 		cond_resched();

@@ -55,7 +55,7 @@ static inline void gather_range(struct mmu_gather *g, uintptr_t va, unsigned shi
 
 bool gather_more(struct mmu_gather *g);
 
-/** The page's last reference was dropped with its mapping; it is freed after the flush. False: full, flush before the next page. PTL held. */
+/** The page lost its mapping; after the flush it is freed, or loses its reference if it still has one. False: full, flush before the next page. PTL held. */
 static inline bool gather_page(struct mmu_gather *g, struct page *p)
 {
 	struct gather_batch *b = g->active;

@@ -2,7 +2,7 @@
 /*
  * Constants of the Linux ABI for mmap and its relatives. <asm/uapi.h> has those that an architecture numbers in its own way.
  */
-#include <asm/uapi.h>
+#include <arch/uapi.h>
 
 #define PROT_NONE		0x0
 #define PROT_READ		0x1

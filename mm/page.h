@@ -226,6 +226,20 @@ static inline u64 page_drop_map(struct page *p)
 	return (u64)atomic64_fetch_sub_release(PAGE_REF_ONE + PAGE_MAP_ONE, &p->state);
 }
 
+/*
+ * The same, but only if this mapping's is the page's single reference: returns the state before, and the caller owns the page alone.
+ * 0: nothing was changed. Fully ordered when it succeeds.
+ */
+static inline u64 page_drop_sole_map(struct page *p)
+{
+	s64 old = atomic64_read(&p->state);
+
+	if (((u64)old >> PAGE_REF_SHIFT & PAGE_COUNT_MASK) != 1 ||
+	    !atomic64_try_cmpxchg(&p->state, &old, old - (s64)(PAGE_REF_ONE + PAGE_MAP_ONE)))
+		return 0;
+	return (u64)old;
+}
+
 static inline bool state_is_last(u64 old_state)
 {
 	return (old_state >> PAGE_REF_SHIFT & PAGE_COUNT_MASK) == 1;

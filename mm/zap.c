@@ -1,6 +1,6 @@
 /*
- * The walk that takes mappings out. Unhook an entry under its table's lock, settle what the entry knew (dirty), drop mapping and reference in
- * one atomic operation; if that was the last, the page goes into the gather, which frees it after the flush.
+ * The walk that takes mappings out. Unhook an entry under its table's lock, settle what the entry knew (dirty), drop mapping and
+ * reference in one atomic operation; if that was the last, the page goes into the gather, which frees it after the flush.
  */
 #include "mm/zap.h"
 
@@ -25,13 +25,30 @@ static inline bool zap_page(struct mmu_gather *g, pte_t v, struct zap_counts *c)
 		if (pte_dirty(v))
 			page_set_flag(p, PG_DIRTY);
 	}
-	old = page_drop_map(p);
-	DEBUG_ASSERT(old >> PAGE_MAP_SHIFT && (old >> PAGE_REF_SHIFT & PAGE_COUNT_MASK), "page %#llx: mapping dropped that was not counted, state %#llx",
+#ifdef BREAK_GATHER_EARLY_PUT
+	if (true) {
+#else
+	if (likely(g->exclusive)) {
+#endif
+		/* Nobody can use what other CPUs still have cached of this mm. */
+		old = page_drop_map(p);
+		DEBUG_ASSERT(old >> PAGE_REF_SHIFT & PAGE_COUNT_MASK, "page %#llx: no reference to drop, state %#llx",
+			     (unsigned long long)page_to_pfn(p), (unsigned long long)old);
+		if (!state_is_last(old))
+			return true;
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	} else {
+		/*
+		 * If others hold the page too, they may let go of it, and it may become something else, before our flush: then our
+		 * reference must last until after that. gather.c drops it.
+		 */
+		old = page_drop_sole_map(p);
+		if (!old)
+			old = (u64)atomic64_fetch_sub_release((s64)PAGE_MAP_ONE, &p->state);
+	}
+	DEBUG_ASSERT(old >> PAGE_MAP_SHIFT, "page %#llx: no mapping to drop, state %#llx",
 		     (unsigned long long)page_to_pfn(p), (unsigned long long)old);
-	if (!state_is_last(old))
-		return true;
-	__atomic_thread_fence(__ATOMIC_ACQUIRE);
-	/* Ours alone. Known zero only if it was never written: fork clears the flag before it shares a dirty page. */
+	/* Known zero only if it was never written: fork clears the flag before it shares a dirty page. */
 	if (unlikely(old & PG_ZERO) && pte_dirty(v))
 		page_clear_flag(p, PG_ZERO);
 	return gather_page(g, p);

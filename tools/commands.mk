@@ -4,9 +4,9 @@ setup  = tools/setup $(1) $(2)
 build  = $(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc)) kernel initramfs
 # Words for the guest are taken as they are: a $ in them is not make's.
 $(foreach name,CMD APPEND QEMU_EXTRA FILTER,$(eval override $(name) := $$(value $(name))))
-export SMP MEM CMD APPEND ICOUNT QEMU_EXTRA THREAD TIMEOUT MACHINE CPU ROOT FILTER UPDATE FIX V ARCHS
+export SMP MEM CMD APPEND ICOUNT QEMU_EXTRA THREAD TIMEOUT MACHINE CPU ROOT FILTER UPDATE FIX ROUNDS V ARCHS
 
-.PHONY: help demo run test gdb iso host bench-check breaks lint flags clean
+.PHONY: help demo run test gdb iso host bench-check boot-time breaks lint flags clean
 
 help:  # what each command does (this list)
 	@echo 'make COMMAND [ARCH=$(subst $() ,|,$(ARCHS))] [NAME=VALUE]...'
@@ -51,6 +51,11 @@ host:  # lib/ and mm/ on this machine, with sanitizers
 bench-check:  # guest instructions of fixed operations against tests/bench/baseline.json; UPDATE=1 rewrites it
 	@$(call setup,bench,$(or $(ARCH_GIVEN),$(ARCHS)))
 	@TEST_ARCH='$(ARCH_GIVEN)' $(PYTHON) tools/bench_check.py
+
+boot-time:  # how long a boot takes, firmware apart; ROUNDS=5
+	@$(call setup,run,$(ARCH))
+	+@$(build)
+	@$(PYTHON) tools/boot_time.py
 
 breaks:  # proves for each deliberate bug of tests/breaks that the test named there catches it
 	@$(call setup,breaks,$(or $(ARCH_GIVEN),$(ARCHS)))

@@ -17,7 +17,6 @@
 #define TEST_RESET	0x7777u
 
 static volatile u32 *test_device;
-static volatile u32 *goldfish;	/* nanoseconds since 1970, low word first: it latches the high one */
 
 static volatile u32 *map_device(const char *compat)
 {
@@ -30,11 +29,12 @@ static volatile u32 *map_device(const char *compat)
 void rv_platform_init(void)
 {
 	test_device = map_device("sifive,test0");
-	goldfish = map_device("google,goldfish-rtc");
 }
 
 u64 arch_wall_clock(void)
 {
+	/* Nanoseconds since 1970; the low word, read first, latches the high one. */
+	volatile u32 *goldfish = map_device("google,goldfish-rtc");
 	u64 low, high;
 
 	if (!goldfish)

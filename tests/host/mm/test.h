@@ -18,6 +18,7 @@ struct run {
 void test_palloc(struct run *r);
 void test_slab(struct run *r);
 void test_calls(struct run *r);
+void test_races(struct run *r);
 void test_turns(struct run *r);
 void test_threads(struct run *r);
 
