@@ -27,10 +27,10 @@
 /* A negative clock names the CPU time of a process or thread: ~number << 3 | kind, bit 2 for a thread. 0 or -EINVAL. */
 static int cpu_clock(int clock, u64 *ns)
 {
-	int pid = ~(clock >> 3);
+	int pid = (int)(~(u32)clock >> 3);
 	u64 utime, stime;
 
-	if ((clock & 3) == 3 || pid < 0)
+	if ((clock & 3) == 3)
 		return -EINVAL;
 	if (clock & 4) {
 		struct task *t = pid ? find_get_task(pid) : get_task(current);

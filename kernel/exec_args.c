@@ -43,7 +43,9 @@
 
 void args_init(struct exec_args *a, u64 stack_limit)
 {
-	*a = (struct exec_args){ .limit = clamp(stack_limit / 4, ARG_MIN_TOTAL, ARG_MAX_TOTAL) };
+	u64 limit = clamp(stack_limit / 4, ARG_MIN_TOTAL, ARG_MAX_TOTAL);
+
+	*a = (struct exec_args){ .limit = limit };
 }
 
 void args_free(struct exec_args *a)

@@ -118,7 +118,7 @@ static int map_segments(const struct elf_file *ef, struct file *file, struct mm 
 /* The path that PT_INTERP names. A kmalloc'ed string or ERR_PTR. */
 static char *interp_path(const struct elf_file *ef)
 {
-	struct elf64_phdr ph;
+	struct elf64_phdr ph = { .p_type = PT_NULL };
 	char *path;
 	int err;
 

@@ -157,9 +157,9 @@ void ipi_handler(void)
 		cpumask_clear(&cpu_online_mask, cpu_id());
 		cpu_halt();
 	}
-	/* In an emulator with one thread the sender goes on now, not when the program that we return to has spun for 100 ms. */
+	/* In an emulator with one thread the sender goes on now, not after a program here has spun for 100 ms. */
 	if (run_senders(me, cpu_id()))
-		cpu_relax();
+		cpu_yield();
 	if (!llist_empty(&me->calls)) {
 		struct llist_node *list = llist_del_all(&me->calls), *next;
 

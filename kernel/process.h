@@ -190,7 +190,7 @@ void put_process(struct process *p);
 /** Same without a reference, under rcu_read_lock or proc_lock. */
 struct task *find_task(int pid);
 struct process *find_process(int tgid);
-/** Pages of the table of numbers: those with a number in use, and the one that the next number comes from. Any context. */
+/** Pages of the table of numbers: those with one in use, and that of the last one handed out. Any context. */
 u64 pid_table_pages(void);
 /** The process with the smallest number >= pid, with a reference; NULL at the end. For /proc and kill(-1). */
 struct process *next_process(int pid);

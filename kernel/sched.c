@@ -147,19 +147,29 @@ static void resched(struct rq *rq, unsigned cpu)
 		ipi_reschedule(cpu);
 }
 
+/*
+ * A busy CPU looks up once a slice: to change tasks, and, among several CPUs, to let the others run, since an emulator with a single thread
+ * would not do so for 100 ms while a program here spins. An idle CPU, and a task alone on the only CPU, take no tick.
+ */
+static inline bool wants_tick(const struct rq *rq)
+{
+	return rq->nr_running > (nr_cpus == 1 ? 1 : 0);
+}
+
 static void slice_expired(struct timer *timer)
 {
 	struct rq *rq = this_cpu_ptr(&rqs);
 
 	spin_lock(&rq->lock);
-	if (rq->nr_running > 1) {
+	if (wants_tick(rq)) {
 		u64 now = clock_ns();
 
-		if ((s64)(now - rq->curr->slice_end) >= 0)
+		if (rq->nr_running > 1 && (s64)(now - rq->curr->slice_end) >= 0)
 			set_work(rq->curr, WORK_RESCHED);
 		timer_start(&rq->slice, now + SLICE);
 	}
 	spin_unlock(&rq->lock);
+	cpu_yield();
 }
 
 /* A task became runnable on this queue: does it run at once, and does the running one need an end to its slice? r */
@@ -439,7 +449,7 @@ static bool __schedule(bool yield)
 	rq->nr_switches++;
 	next->exec_start = now;
 	next->slice_end = now + SLICE;
-	if (rq->nr_running > 1 && !timer_pending(&rq->slice))
+	if (wants_tick(rq) && next != rq->idle && !timer_pending(&rq->slice))
 		timer_start(&rq->slice, now + SLICE);
 	if (prev == rq->idle)
 		watchdog_cpu_start();
@@ -482,7 +492,7 @@ void sched_yield(void)
 
 	/* Whoever yields waits for somebody: if that is not on this CPU, let other vCPUs run (a single-threaded emulator has one at a time). */
 	if (!__schedule(true))
-		cpu_relax();
+		cpu_yield();
 	irq_restore(flags);
 }
 

@@ -206,10 +206,10 @@ SYSCALL0(rt_sigreturn)
 
 /* ---- alternate stacks ---- */
 
-static int set_altstack(const struct kstack_t *new, uintptr_t sp)
+static int set_altstack(const struct kstack_t *want, uintptr_t sp)
 {
 	struct kstack_t *ss = &current->sig->altstack;
-	u32 mode = (u32)new->ss_flags & ~SS_AUTODISARM;
+	u32 flags = (u32)want->ss_flags, mode = flags & ~SS_AUTODISARM;
 
 	if (on_altstack(ss, sp))
 		return -EPERM;
@@ -219,12 +219,12 @@ static int set_altstack(const struct kstack_t *new, uintptr_t sp)
 		*ss = (struct kstack_t){ .ss_flags = SS_DISABLE };
 		return 0;
 	}
-	if (new->ss_size < MINSIGSTKSZ || !access_ok((void *)new->ss_sp, new->ss_size))
+	if (want->ss_size < MINSIGSTKSZ || !access_ok((void *)want->ss_sp, want->ss_size))
 		return -ENOMEM;
 	*ss = (struct kstack_t){
-		.ss_sp = new->ss_sp,
-		.ss_size = new->ss_size,
-		.ss_flags = new->ss_flags & (s32)SS_AUTODISARM,
+		.ss_sp = want->ss_sp,
+		.ss_size = want->ss_size,
+		.ss_flags = want->ss_flags & (s32)SS_AUTODISARM,
 	};
 	return 0;
 }

@@ -90,10 +90,10 @@ SYSCALL1(sysinfo, struct sysinfo_k *, uinfo)
 		.uptime = (s64)div_round_up(clock_ns(), NSEC_PER_SEC),
 		.totalram = nr_total_pages() << PAGE_SHIFT,
 		.freeram = nr_free_pages() << PAGE_SHIFT,
-		.procs = (u16)min(nr_threads(), 0xffffu),
 		.mem_unit = 1,
 	};
 
+	s.procs = (u16)min(nr_threads(), 0xffffu);
 	for (unsigned i = 0; i < 3; i++)
 		s.loads[i] = sched_loadavg(i) << 5;	/* from 11 to 16 bits of fraction */
 	return copy_to_user(uinfo, &s, sizeof(s));

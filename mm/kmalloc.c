@@ -1,6 +1,6 @@
 /*
- * General memory: a slab cache per size class, blocks of the page allocator above the largest class. kfree() finds out from the page
- * descriptor: a slab names its cache, a large block its order.
+ * General memory: a slab cache per size class, blocks of the page allocator above the largest class. kfree() finds out
+ * from the page descriptor: a slab names its cache, a large block its order.
  */
 #include "kernel/printk.h"
 #include "lib/bits.h"
@@ -93,8 +93,8 @@ u64 kmalloc_large_objects(void)
 void kmalloc_init(void)
 {
 	static const char *const names[NR_CLASSES] = {
-		"kmalloc-16", "kmalloc-32", "kmalloc-64", "kmalloc-96", "kmalloc-128", "kmalloc-192", "kmalloc-256",
-		"kmalloc-512", "kmalloc-1k", "kmalloc-2k", "kmalloc-4k", "kmalloc-8k",
+		"kmalloc-16",  "kmalloc-32",  "kmalloc-64", "kmalloc-96", "kmalloc-128", "kmalloc-192",
+		"kmalloc-256", "kmalloc-512", "kmalloc-1k", "kmalloc-2k", "kmalloc-4k",	 "kmalloc-8k",
 	};
 
 	for (unsigned i = 0; i < NR_CLASSES; i++) {

@@ -1,9 +1,9 @@
 /*
  * madvise, and faulting in whole ranges.
  *
- * MADV_DONTNEED holds mmap_lock shared: faults on the same range run meanwhile, and mm->tlb_pending tells concurrent gathers of each other.
- * Advice that changes vma flags holds it exclusively. Hints that this kernel does not act upon are checked and accepted. A hole in the range
- * is reported as -ENOMEM after the rest was advised.
+ * MADV_DONTNEED holds mmap_lock shared: faults on the same range run meanwhile, and mm->tlb_pending tells concurrent
+ * gathers of each other. Advice that changes vma flags holds it exclusively. Hints that this kernel does not act upon
+ * are checked and accepted. A hole in the range is reported as -ENOMEM after the rest was advised.
  */
 #include "kernel/mutex.h"
 #include "kernel/sched.h"
@@ -115,7 +115,8 @@ static int dontneed(struct mm *mm, uintptr_t start, uintptr_t end, int advice)
 
 /* ---- advice that changes flags */
 
-int vma_change_flags(struct mm *mm, uintptr_t start, uintptr_t end, u32 set, u32 clear, bool (*allowed)(const struct vma *, u32))
+int vma_change_flags(struct mm *mm, uintptr_t start, uintptr_t end, u32 set, u32 clear,
+		     bool (*allowed)(const struct vma *, u32))
 {
 	struct vma *vma = find_vma(mm, start);
 	int err = 0;

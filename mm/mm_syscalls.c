@@ -1,5 +1,6 @@
 /*
- * The system calls of memory management: arguments in, errno out. The work is in mmap.c, mprotect.c, mremap.c, madvise.c, stack.c.
+ * The system calls of memory management: arguments in, errno out. The work is in mmap.c, mprotect.c, mremap.c,
+ * madvise.c, stack.c.
  */
 #include "kernel/fsapi.h"
 #include "kernel/sched.h"

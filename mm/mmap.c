@@ -1,8 +1,8 @@
 /*
  * mmap and munmap: checks first, then changes that cannot fail.
  *
- * Locks: mmap_lock exclusively around every change of the vma tree; do_mmap() takes it, the _locked form and do_munmap() want it held. The
- * holder drops it with mmap_write_unlock(), which puts the files of vmas that went away.
+ * Locks: mmap_lock exclusively around every change of the vma tree; do_mmap() takes it, the _locked form and
+ * do_munmap() want it held. The holder drops it with mmap_write_unlock(), which puts the files of vmas that went away.
  */
 #include "kernel/fsapi.h"
 #include "kernel/task.h"
@@ -60,8 +60,9 @@ static long flags_of(struct mm *mm, struct file *file, unsigned prot, unsigned f
 {
 	u32 vf = vma_flags_of_prot(prot) | VM_MAYALL | mm->def_flags;
 	unsigned type = flags & MAP_TYPE;
-	const unsigned known = MAP_TYPE | MAP_FIXED | MAP_ANONYMOUS | MAP_GROWSDOWN | MAP_DENYWRITE | MAP_EXECUTABLE | MAP_LOCKED |
-			       MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK | MAP_STACK | MAP_FIXED_NOREPLACE | MAP_32BIT;
+	const unsigned known = MAP_TYPE | MAP_FIXED | MAP_ANONYMOUS | MAP_GROWSDOWN | MAP_DENYWRITE | MAP_EXECUTABLE |
+			       MAP_LOCKED | MAP_NORESERVE | MAP_POPULATE | MAP_NONBLOCK | MAP_STACK |
+			       MAP_FIXED_NOREPLACE | MAP_32BIT;
 
 	if (type != MAP_SHARED && type != MAP_PRIVATE && type != MAP_SHARED_VALIDATE)
 		return -EINVAL;
@@ -148,7 +149,8 @@ static struct vma *file_vma(struct mm *mm, struct file *file, uintptr_t start, s
 	return vma;
 }
 
-long do_mmap_locked(struct mm *mm, struct file *file, uintptr_t addr, size_t len, unsigned prot, unsigned flags, u64 pgoff)
+long do_mmap_locked(struct mm *mm, struct file *file, uintptr_t addr, size_t len, unsigned prot, unsigned flags,
+		    u64 pgoff)
 {
 	struct vma *vma = NULL;
 	long start, vf;
@@ -178,7 +180,10 @@ long do_mmap_locked(struct mm *mm, struct file *file, uintptr_t addr, size_t len
 		if (IS_ERR(vma))
 			return PTR_ERR(vma);
 	} else {
-		/* Most anonymous mappings continue a neighbour and need no vma; but unmapping must not come before the last failure. */
+		/*
+		 * Most anonymous mappings continue a neighbour and need no vma; but unmapping must not come before the
+		 * last failure.
+		 */
 		if (!(flags & MAP_FIXED) || !find_vma_intersection(mm, (uintptr_t)start, (uintptr_t)start + len)) {
 			err = map_anonymous(mm, (uintptr_t)start, (uintptr_t)start + len, (u32)vf);
 			return err ? err : start;

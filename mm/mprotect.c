@@ -1,11 +1,12 @@
 /*
- * mprotect: new flags for the vmas of a range, then for the entries of pages that are there, then a flush if something was forbidden.
+ * mprotect: new flags for the vmas of a range, then for the entries of pages that are there, then a flush if something
+ * was forbidden.
  *
- * An entry becomes writable here only if the fault handler would have nothing to do: the page is this mapping's alone. All others
- * stay read-only, and the first write fault decides (copy, reuse, or tell the file).
+ * An entry becomes writable here only if the fault handler would have nothing to do: the page is this mapping's alone.
+ * All others stay read-only, and the first write fault decides (copy, reuse, or tell the file).
  *
- * Locks: mmap_lock exclusively, so there are no faults meanwhile; entries change under their table's lock, by compare-and-exchange, because
- * the hardware may set accessed and dirty at any moment.
+ * Locks: mmap_lock exclusively, so there are no faults meanwhile; entries change under their table's lock, by
+ * compare-and-exchange, because the hardware may set accessed and dirty at any moment.
  */
 #include "kernel/task.h"
 #include "lib/errno.h"

@@ -1,10 +1,11 @@
 /*
  * mremap: shrink, grow in place, or move a mapping together with its page-table entries.
  *
- * A move makes a second vma, moves the entries table by table under both tables' locks (nested, lower address first), and
- * then unmaps the old place. The old translations are flushed before the locks are dropped, so whoever finds the page through its new
- * entry can rely on nobody using the old one. The old range is cut out as a vma of its own before anything moves; therefore unmapping
- * it cannot fail, and a move that runs out of memory for tables can be undone by moving back.
+ * A move makes a second vma, moves the entries table by table under both tables' locks (nested, lower address first),
+ * and then unmaps the old place. The old translations are flushed before the locks are dropped, so whoever finds the
+ * page through its new entry can rely on nobody using the old one. The old range is cut out as a vma of its own before
+ * anything moves; therefore unmapping it cannot fail, and a move that runs out of memory for tables can be undone by
+ * moving back.
  *
  * Locks: mmap_lock exclusively.
  */
@@ -109,7 +110,8 @@ static long move_vma(struct mm *mm, struct vma *vma, size_t old_len, size_t new_
 	if (done < old_len) {
 		size_t back = move_range(mm, to, from, done);
 
-		ASSERT(back == done, "mremap: moved back %zu of %zu bytes", back, done);	/* the tables are still there */
+		/* the tables are still there */
+		ASSERT(back == done, "mremap: moved back %zu of %zu bytes", back, done);
 		do_munmap(mm, to, new_len);
 		vma_merge(mm, vma);
 		return -ENOMEM;
@@ -147,7 +149,8 @@ static int check_resize(const struct vma *vma, uintptr_t addr, size_t old_len, s
 }
 
 /* To a place of its own: *to is the wanted one with MREMAP_FIXED. */
-static long move_away(struct mm *mm, struct vma *vma, uintptr_t addr, size_t old_len, size_t new_len, uintptr_t to, unsigned flags)
+static long move_away(struct mm *mm, struct vma *vma, uintptr_t addr, size_t old_len, size_t new_len, uintptr_t to,
+		      unsigned flags)
 {
 	int err;
 
@@ -159,8 +162,9 @@ static long move_away(struct mm *mm, struct vma *vma, uintptr_t addr, size_t old
 			return err;
 		vma = vma_lookup(mm, addr);	/* may have been cut */
 	} else {
-		to = flags & MREMAP_DONTUNMAP && to && range_is_free(mm, align_down(to, PAGE_SIZE), new_len) ?
-			     align_down(to, PAGE_SIZE) : unmapped_area(mm, new_len, PAGE_SIZE);
+		to = flags & MREMAP_DONTUNMAP && to && range_is_free(mm, align_down(to, PAGE_SIZE), new_len)
+			     ? align_down(to, PAGE_SIZE)
+			     : unmapped_area(mm, new_len, PAGE_SIZE);
 		if (!to)
 			return -ENOMEM;
 	}
@@ -184,7 +188,8 @@ static long move_away(struct mm *mm, struct vma *vma, uintptr_t addr, size_t old
 	return move_vma(mm, vma, old_len, new_len, to, flags);
 }
 
-static long remap_locked(struct mm *mm, uintptr_t addr, size_t old_len, size_t new_len, unsigned flags, uintptr_t new_addr)
+static long remap_locked(struct mm *mm, uintptr_t addr, size_t old_len, size_t new_len, unsigned flags,
+			 uintptr_t new_addr)
 {
 	struct vma *vma = vma_lookup(mm, addr), *next;
 	int err;

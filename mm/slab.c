@@ -1,18 +1,21 @@
 /*
  * Slab caches: objects of one size, cut from slabs of 1 to 8 pages, with an array of free objects per CPU in front.
  *
- * A slab is a block of the page allocator; everything about it is in the descriptor of its first page: type PAGE_SLAB, owner = the cache,
- * slab_inuse = objects that are not on its free list, slab_free = first free object. The free list is made of 16-bit links (index + 1, 0
- * ends it) inside the free objects; behind them if a constructor must not lose its work, or in debug builds, where free objects are filled
- * with a pattern. A slab is on one of three lists of its cache: partial, full, empty.
+ * A slab is a block of the page allocator; everything about it is in the descriptor of its first page: type PAGE_SLAB,
+ * owner = the cache, slab_inuse = objects that are not on its free list, slab_free = first free object. The free list
+ * is made of 16-bit links (index + 1, 0 ends it) inside the free objects; behind them if a constructor must not lose
+ * its work, or in debug builds, where free objects are filled with a pattern. A slab is on one of three lists of its
+ * cache: partial, full, empty.
  *
- * A CPU's array is touched by that CPU alone, with interrupts off, so that allocation and free of most objects need no lock and no shared
- * cache line, in any context. It is filled and emptied by half, under the cache's lock. It is allocated when the CPU first misses it;
- * until then (and after slab_drain) the CPU points to no_array, which holds nothing and has no room.
+ * A CPU's array is touched by that CPU alone, with interrupts off, so that allocation and free of most objects need no
+ * lock and no shared cache line, in any context. It is filled and emptied by half, under the cache's lock. It is
+ * allocated when the CPU first misses it; until then (and after slab_drain) the CPU points to no_array, which holds
+ * nothing and has no room.
  *
  * "Taken" objects have left their slab: they are in use, or in some CPU's array. So in use = taken - sum of the arrays.
  *
- * Locks:  l cache's lock (RANK_SLAB, interrupts off)   o own CPU, interrupts off   i fixed at creation   m caches_mutex
+ * Locks:  l cache's lock (RANK_SLAB, interrupts off)   o own CPU, interrupts off   i fixed at creation
+ *         m caches_mutex
  * The page allocator is called without the cache's lock.
  */
 #include "kernel/cpu.h"
@@ -200,8 +203,8 @@ static void debug_check_free(struct kmem_cache *c, void *obj)
 		      red == RED_INUSE ? "marked in use" : "overwritten");
 	bad = c->ctor ? NULL : memchr_inv(obj, POISON_FREE, c->size);
 	if (bad)
-		panic("slab %s: object %p (size %u) was written after it was freed: byte %u is 0x%x", c->name, obj, c->size,
-		      (u32)(bad - (u8 *)obj), *bad);
+		panic("slab %s: object %p (size %u) was written after it was freed: byte %u is 0x%x", c->name, obj,
+		      c->size, (u32)(bad - (u8 *)obj), *bad);
 }
 
 static void debug_alloc(struct kmem_cache *c, void *obj)
@@ -225,7 +228,8 @@ static void debug_free(struct kmem_cache *c, void *obj)
 		panic("slab %s: %p is not the start of an object", c->name, obj);
 	red = *red_zone(c, obj);
 	if (red != RED_INUSE)
-		panic("slab %s: %s of %p: red zone 0x%llx", c->name, red == RED_FREE ? "double free" : "overflow", obj, red);
+		panic("slab %s: %s of %p: red zone 0x%llx", c->name, red == RED_FREE ? "double free" : "overflow", obj,
+		      red);
 	*red_zone(c, obj) = RED_FREE;
 	if (!c->ctor)
 		memset(obj, POISON_FREE, c->size);
@@ -397,13 +401,15 @@ void kmem_cache_free(struct kmem_cache *c, void *obj)
 
 /* ---- caches */
 
-static void cache_init(struct kmem_cache *c, const char *name, size_t size, size_t align, void (*ctor)(void *), bool arrays)
+static void cache_init(struct kmem_cache *c, const char *name, size_t size, size_t align, void (*ctor)(void *),
+		       bool arrays)
 {
 	size_t slot = size, bytes;
 
 	if (!align)
 		align = clamp_t(size_t, align_up(size, 8) & -align_up(size, 8), 8, 64);
-	ASSERT(size && is_power_of_2(align) && align <= 2 * PAGE_SIZE, "slab %s: size %zu, alignment %zu", name, size, align);
+	ASSERT(size && is_power_of_2(align) && align <= 2 * PAGE_SIZE, "slab %s: size %zu, alignment %zu", name, size,
+	       align);
 	memset(c, 0, sizeof(*c));
 	c->name = name;
 	c->size = (u32)size;
@@ -446,7 +452,10 @@ struct kmem_cache *kmem_cache_create(const char *name, size_t size, size_t align
 	return c;
 }
 
-/* IPI: this CPU's arrays of one cache (or, NULL, of all) are emptied and given back. caches_mutex is held by who asked for it. */
+/*
+ * IPI: this CPU's arrays of one cache (or, NULL, of all) are emptied and given back. caches_mutex is held by who asked
+ * for it.
+ */
 static void drain_cpu(void *arg)
 {
 	unsigned long flags = irq_save();
@@ -542,15 +551,17 @@ void slab_show(struct seq *m)
 	struct kmem_cache *c;
 
 	seq_puts(m, "slabinfo - version: 2.1\n");
-	seq_puts(m, "# name            <active_objs> <num_objs> <objsize> <objperslab> <pagesperslab>"
-		    " : tunables <limit> <batchcount> <sharedfactor> : slabdata <active_slabs> <num_slabs> <sharedavail>\n");
+	seq_puts(
+		m,
+		"# name            <active_objs> <num_objs> <objsize> <objperslab> <pagesperslab>"
+		" : tunables <limit> <batchcount> <sharedfactor> : slabdata <active_slabs> <num_slabs> <sharedavail>\n");
 	mutex_lock(&caches_mutex);
 	list_for_each_entry(c, &caches, caches) {
 		u32 active = READ_ONCE(c->partial.nr) + READ_ONCE(c->full.nr), slabs = active + READ_ONCE(c->empty.nr);
 
 		seq_printf(m, "%-17s %6llu %6llu %6u %4u %4u : tunables %4u %4u %4u : slabdata %6u %6u %6u\n", c->name,
-			   slab_objects(c), (u64)slabs * c->per_slab, c->slot, c->per_slab, 1u << c->order, c->limit, c->limit / 2,
-			   0u, active, slabs, 0u);
+			   slab_objects(c), (u64)slabs * c->per_slab, c->slot, c->per_slab, 1u << c->order, c->limit,
+			   c->limit / 2, 0u, active, slabs, 0u);
 	}
 	mutex_unlock(&caches_mutex);
 }
@@ -567,19 +578,20 @@ static u64 check_list(struct kmem_cache *c, const struct slab_list *l, const cha
 
 		ASSERT(page_type(s) == PAGE_SLAB && page_owner(s) == c && page_order(s) == c->order,
 		       "slab %s: %s list holds page %llx of type %u", c->name, what, page_to_pfn(s), page_type(s));
-		ASSERT(slab_prev_page(s) == prev, "slab %s: %s list, page %llx: wrong back link", c->name, what, page_to_pfn(s));
+		ASSERT(slab_prev_page(s) == prev, "slab %s: %s list, page %llx: wrong back link", c->name, what,
+		       page_to_pfn(s));
 		for (u32 i = s->slab_free; i; nr_free++) {
 			char *obj = (char *)page_to_virt(s) + (size_t)(i - 1) * c->slot;
 
-			ASSERT(i <= c->per_slab && nr_free < c->per_slab, "slab %s: free list of page %llx is broken at index %u",
-			       c->name, page_to_pfn(s), i);
+			ASSERT(i <= c->per_slab && nr_free < c->per_slab,
+			       "slab %s: free list of page %llx is broken at index %u", c->name, page_to_pfn(s), i);
 #ifdef CONFIG_DEBUG
 			debug_check_free(c, obj);
 #endif
 			i = *slab_link(c, obj);
 		}
-		ASSERT(nr_free + s->slab_inuse == c->per_slab, "slab %s: page %llx has %u free + %u in use of %u", c->name,
-		       page_to_pfn(s), nr_free, s->slab_inuse, c->per_slab);
+		ASSERT(nr_free + s->slab_inuse == c->per_slab, "slab %s: page %llx has %u free + %u in use of %u",
+		       c->name, page_to_pfn(s), nr_free, s->slab_inuse, c->per_slab);
 		taken += s->slab_inuse;
 	}
 	ASSERT(nr == l->nr, "slab %s: %s list has %u slabs, counted %u", c->name, what, nr, l->nr);
@@ -597,8 +609,8 @@ void slab_check(void)
 		u64 empty = check_list(c, &c->empty, "empty");
 
 		ASSERT(full == (u64)c->full.nr * c->per_slab && !empty && full + partial == c->taken,
-		       "slab %s: taken: %llu in full slabs, %llu in partial, %llu in empty ones, %llu counted", c->name, full,
-		       partial, empty, c->taken);
+		       "slab %s: taken: %llu in full slabs, %llu in partial, %llu in empty ones, %llu counted", c->name,
+		       full, partial, empty, c->taken);
 		spin_unlock_irqrestore(&c->lock, flags);
 	}
 	mutex_unlock(&caches_mutex);

@@ -1,14 +1,17 @@
 #pragma once
 /*
- * Slab caches: objects of one size, per-CPU magazines in front of slabs of one or more pages. Objects are freed to any CPU's magazine. A
- * constructed object keeps its constructed state while free.
+ * Slab caches: objects of one size, per-CPU magazines in front of slabs of one or more pages. Objects are freed to any
+ * CPU's magazine. A constructed object keeps its constructed state while free.
  */
 #include "lib/types.h"
 #include "mm/palloc.h"
 
 struct kmem_cache;
 
-/** align 0: natural (power of two up to 64). ctor may be NULL; with a ctor, GFP_ZERO is refused. Panics at boot if there is no memory. */
+/**
+ * align 0: natural (power of two up to 64). ctor may be NULL; with a ctor, GFP_ZERO is refused. Panics at boot if there
+ * is no memory.
+ */
 struct kmem_cache *kmem_cache_create(const char *name, size_t size, size_t align, void (*ctor)(void *));
 /** All objects must be free. */
 void kmem_cache_destroy(struct kmem_cache *c);

@@ -1,7 +1,8 @@
 /*
  * The parts of an address space that grow or that the kernel makes: heap, stack, signal-return page.
  *
- * A vma that grows down keeps STACK_GUARD free below it: unmapped_area() and range_is_free() leave the gap, expand_stack() stops at it.
+ * A vma that grows down keeps STACK_GUARD free below it: unmapped_area() and range_is_free() leave the gap,
+ * expand_stack() stops at it.
  */
 #include "kernel/fsapi.h"
 #include "kernel/mutex.h"
@@ -63,8 +64,8 @@ int setup_stack(struct mm *mm, uintptr_t top, size_t max)
 }
 
 /*
- * mmap_lock is held exclusively. Make vma, which begins above addr, begin at addr's page. 0, or -EFAULT: it may not grow that far (the
- * limit is the current process's RLIMIT_STACK).
+ * mmap_lock is held exclusively. Make vma, which begins above addr, begin at addr's page. 0, or -EFAULT: it may not
+ * grow that far (the limit is the current process's RLIMIT_STACK).
  */
 int expand_stack(struct vma *vma, uintptr_t addr)
 {
@@ -75,8 +76,8 @@ int expand_stack(struct vma *vma, uintptr_t addr)
 		return 0;
 	if (!(vma->flags & VM_GROWSDOWN) || addr < USER_MIN || vma->end - addr > rlimit(RLIMIT_STACK))
 		return -EFAULT;
-	if (prev && (addr < prev->end || (addr - prev->end < STACK_GUARD && !(prev->flags & VM_GROWSDOWN) &&
-					  prev->flags & VM_ACCESS)))
+	if (prev && (addr < prev->end ||
+		     (addr - prev->end < STACK_GUARD && !(prev->flags & VM_GROWSDOWN) && prev->flags & VM_ACCESS)))
 		return -EFAULT;
 	vma_set_start(vma, addr);
 	return 0;

@@ -1,9 +1,9 @@
 /*
- * The vma tree: a red-black tree by address, in which each vma knows the free space below it (gap) and the largest such gap of its
- * subtree (max_gap), so that a free place is found in logarithmic time.
+ * The vma tree: a red-black tree by address, in which each vma knows the free space below it (gap) and the largest such
+ * gap of its subtree (max_gap), so that a free place is found in logarithmic time.
  *
- * gap ends where the vma's guard begins: a vma that grows down keeps STACK_GUARD free below it. Whoever changes a start, an end or
- * VM_GROWSDOWN repairs the gaps of the vma and of its successor. Invariants are in vma_check_tree().
+ * gap ends where the vma's guard begins: a vma that grows down keeps STACK_GUARD free below it. Whoever changes a
+ * start, an end or VM_GROWSDOWN repairs the gaps of the vma and of its successor. Invariants are in vma_check_tree().
  *
  * Locks: everything under mmap_lock, exclusively if the tree changes.
  */
@@ -117,7 +117,10 @@ bool range_is_free(struct mm *mm, uintptr_t addr, size_t len)
 	return !next || addr + len <= vma_floor(next);
 }
 
-/* The highest place for len bytes in [low, high) in gaps below vmas of this subtree. The recursion is as deep as the tree. */
+/*
+ * The highest place for len bytes in [low, high) in gaps below vmas of this subtree. The recursion is as deep as the
+ * tree.
+ */
 static uintptr_t highest_gap(struct rb_node *n, uintptr_t low, uintptr_t high, size_t len, size_t align)
 {
 	struct vma *vma;
@@ -461,15 +464,17 @@ void vma_check_tree(struct mm *mm)
 	unsigned nr = 0;
 
 	rb_for_each_entry(vma, &mm->vmas, node) {
-		ASSERT(vma->mm == mm, "vma %lx-%lx belongs to mm %p, is in the tree of %p", vma->start, vma->end, vma->mm, mm);
+		ASSERT(vma->mm == mm, "vma %lx-%lx belongs to mm %p, is in the tree of %p", vma->start, vma->end,
+		       vma->mm, mm);
 		ASSERT(is_aligned(vma->start | vma->end, PAGE_SIZE) && vma->start < vma->end && vma->end <= USER_TOP,
 		       "vma %lx-%lx is malformed", vma->start, vma->end);
-		ASSERT(!prev || prev->end <= vma->start, "vmas %lx-%lx and %lx-%lx overlap or are out of order", prev->start,
-		       prev->end, vma->start, vma->end);
-		ASSERT(vma->gap == compute_gap(vma, prev), "vma %lx-%lx: gap is %lx, recorded %lx", vma->start, vma->end,
-		       compute_gap(vma, prev), vma->gap);
-		ASSERT(vma->max_gap == compute_max_gap(&vma->node), "vma %lx-%lx: largest gap of the subtree is %lx, recorded %lx",
-		       vma->start, vma->end, compute_max_gap(&vma->node), vma->max_gap);
+		ASSERT(!prev || prev->end <= vma->start, "vmas %lx-%lx and %lx-%lx overlap or are out of order",
+		       prev->start, prev->end, vma->start, vma->end);
+		ASSERT(vma->gap == compute_gap(vma, prev), "vma %lx-%lx: gap is %lx, recorded %lx", vma->start,
+		       vma->end, compute_gap(vma, prev), vma->gap);
+		ASSERT(vma->max_gap == compute_max_gap(&vma->node),
+		       "vma %lx-%lx: largest gap of the subtree is %lx, recorded %lx", vma->start, vma->end,
+		       compute_max_gap(&vma->node), vma->max_gap);
 		pages += vma_pages(vma);
 		nr++;
 		prev = vma;

@@ -1,7 +1,7 @@
 #pragma once
 /*
- * The vmas of an address space as a tree: allocation, insertion, splitting, merging, search for free space. Callers hold mmap_lock
- * exclusively, but for the searches. Only mm/ uses this header; what others need is in mm/mm.h.
+ * The vmas of an address space as a tree: allocation, insertion, splitting, merging, search for free space. Callers
+ * hold mmap_lock exclusively, but for the searches. Only mm/ uses this header; what others need is in mm/mm.h.
  */
 #include "mm/mm.h"
 
@@ -18,18 +18,23 @@ struct vma *vma_alloc(struct mm *mm);
 struct vma *vma_copy(const struct vma *old, struct mm *mm);
 /** The same, inserted into dst, which nobody else knows yet; locked memory is not inherited. NULL. Sleeps. */
 struct vma *vma_dup_for_fork(struct mm *dst, const struct vma *vma);
-/** Into the tree, and among the vmas of its file. The range must be free. Accounts its pages. Cannot fail, does not sleep. */
+/**
+ * Into the tree, and among the vmas of its file. The range must be free. Accounts its pages. Cannot fail, does not
+ * sleep.
+ */
 void vma_insert(struct mm *mm, struct vma *vma);
 /** Out of the tree and of its file's vmas. */
 void vma_remove(struct mm *mm, struct vma *vma);
 /**
- * A vma that is in no tree. Its file is put when mmap_write_unlock() has dropped the lock, because closing a file takes locks that come
- * before mmap_lock.
+ * A vma that is in no tree. Its file is put when mmap_write_unlock() has dropped the lock, because closing a file takes
+ * locks that come before mmap_lock.
  */
 void vma_free(struct mm *mm, struct vma *vma);
 /** All of a dying address space; its page tables are gone. Sleeps (closes files). */
 void vma_free_all(struct mm *mm);
-/** up_write of mmap_lock, then whatever vma_free() put off. Use it after do_munmap() and whatever calls that. Sleeps. */
+/**
+ * up_write of mmap_lock, then whatever vma_free() put off. Use it after do_munmap() and whatever calls that. Sleeps.
+ */
 void mmap_write_unlock(struct mm *mm);
 
 /** Change the bounds of a vma in the tree, pgoff along with start; accounts. Nothing may be in the way. */
@@ -44,11 +49,17 @@ static inline u32 vma_flags_of_prot(unsigned prot)
 	return prot & VM_ACCESS;
 }
 
-/** Cut at addr, start < addr < end: vma keeps the lower part, the upper one is returned. NULL: no memory, or too many vmas. Sleeps. */
+/**
+ * Cut at addr, start < addr < end: vma keeps the lower part, the upper one is returned. NULL: no memory, or too many
+ * vmas. Sleeps.
+ */
 struct vma *vma_split(struct mm *mm, struct vma *vma, uintptr_t addr);
 /** The same without the limit: for unmapping, which removes what it cut off. */
 struct vma *vma_cut(struct mm *mm, struct vma *vma, uintptr_t addr);
-/** Make sure that vma boundaries are at start and end if these lie inside vma: the vma that begins at max(start, vma->start), or NULL. */
+/**
+ * Make sure that vma boundaries are at start and end if these lie inside vma: the vma that begins at max(start,
+ * vma->start), or NULL.
+ */
 struct vma *vma_isolate(struct mm *mm, struct vma *vma, uintptr_t start, uintptr_t end);
 /** Merge with both neighbours where everything fits. Returns the vma that now covers what vma covered. */
 struct vma *vma_merge(struct mm *mm, struct vma *vma);
@@ -57,8 +68,9 @@ struct vma *vma_extend(struct mm *mm, uintptr_t start, uintptr_t end, u32 flags,
 		       const struct vma_ops *ops);
 
 /**
- * Set and clear flags that have no effect on page tables, in [start, end). -ENOMEM for a hole, -EINVAL if `allowed` refuses a vma. With
- * `allowed` (madvise) holes are passed over and reported at the end; without it (mlock) the first one ends the change.
+ * Set and clear flags that have no effect on page tables, in [start, end). -ENOMEM for a hole, -EINVAL if `allowed`
+ * refuses a vma. With `allowed` (madvise) holes are passed over and reported at the end; without it (mlock) the first
+ * one ends the change.
  */
 int vma_change_flags(struct mm *mm, uintptr_t start, uintptr_t end, u32 set, u32 clear,
 		     bool (*allowed)(const struct vma *, u32));
@@ -78,7 +90,10 @@ static inline uintptr_t vma_floor(const struct vma *vma)
 
 /** Can [addr, addr + len) be mapped without touching an existing vma or its guard gap? */
 bool range_is_free(struct mm *mm, uintptr_t addr, size_t len);
-/** An address for len bytes (page multiple), aligned to `align`: below mmap_base as high as possible, else anywhere. 0: none. */
+/**
+ * An address for len bytes (page multiple), aligned to `align`: below mmap_base as high as possible, else anywhere. 0:
+ * none.
+ */
 uintptr_t unmapped_area(struct mm *mm, size_t len, size_t align);
 /** The same, but ending at `limit` at the latest. */
 uintptr_t unmapped_area_below(struct mm *mm, size_t len, size_t align, uintptr_t limit);
@@ -90,8 +105,9 @@ bool overcommit_refused(u64 pages, u32 flags);
 
 enum populate { POPULATE_AUTO, POPULATE_READ, POPULATE_WRITE };
 /**
- * Fault in every page of [start, end). mmap_lock not held. AUTO writes where the mapping is private and writable, and passes over what can
- * not be accessed; READ and WRITE are madvise's. 0, -ENOMEM (hole, or no memory), -EINVAL (no such permission), -EFAULT, -EINTR. Sleeps.
+ * Fault in every page of [start, end). mmap_lock not held. AUTO writes where the mapping is private and writable, and
+ * passes over what can not be accessed; READ and WRITE are madvise's. 0, -ENOMEM (hole, or no memory), -EINVAL (no such
+ * permission), -EFAULT, -EINTR. Sleeps.
  */
 int mm_populate(struct mm *mm, uintptr_t start, uintptr_t end, enum populate how);
 

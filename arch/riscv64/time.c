@@ -77,21 +77,14 @@ void timer_disarm(void)
 /*
  * `pause` does not make an emulator that runs all CPUs in one thread go on to the next one, wfi does; it returns at
  * once if something is pending that sie lets through, taken or not. With Sstc the timer is made to be pending for a
- * moment; without, an IPI is sent to ourselves (there will be one interrupt too many). It costs too much to do it each
- * time.
+ * moment; without, an IPI is sent to ourselves (there will be one interrupt too many).
  */
-void cpu_relax(void)
+void cpu_yield(void)
 {
 	struct arch_cpu *c = &this_cpu()->arch;
-	unsigned long flags;
-	u64 sie;
+	unsigned long flags = irq_save();
+	u64 sie = csr_read(CSR_SIE);
 
-	if (++c->relax % RELAX_YIELDS) {
-		__asm__ volatile(".4byte 0x0100000f" : : : "memory");	/* pause (Zihintpause) */
-		return;
-	}
-	flags = irq_save();
-	sie = csr_read(CSR_SIE);
 	if (has_sstc) {
 		csr_write(CSR_STIMECMP, 0);
 		csr_set(CSR_SIE, STIE);
@@ -104,4 +97,13 @@ void cpu_relax(void)
 	}
 	csr_write(CSR_SIE, sie);
 	irq_restore(flags);
+}
+
+/* It costs too much to yield each time. */
+void cpu_relax(void)
+{
+	if (++this_cpu()->arch.relax % RELAX_YIELDS)
+		__asm__ volatile(".4byte 0x0100000f" : : : "memory");	/* pause (Zihintpause) */
+	else
+		cpu_yield();
 }

@@ -51,7 +51,7 @@ static int crowd_thread(void *arg)
 	return 0;
 }
 
-void kt_crowd_start(struct kt_crowd *c, unsigned n, void (*fn)(void *arg, unsigned i), void *arg)
+void kt_crowd_start_on(struct kt_crowd *c, unsigned first, unsigned n, void (*fn)(void *arg, unsigned i), void *arg)
 {
 	c->mm = current->mm;
 	c->fn = fn;
@@ -59,7 +59,7 @@ void kt_crowd_start(struct kt_crowd *c, unsigned n, void (*fn)(void *arg, unsign
 	c->started = 0;
 	c->n = 0;
 	for (unsigned i = 0; i < min(n, (unsigned)ARRAY_SIZE(c->tasks)); i++) {
-		struct task *t = kthread_run_on((i + 1) % nr_cpus, crowd_thread, c, "crowd/%u", i);
+		struct task *t = kthread_run_on((first + i) % nr_cpus, crowd_thread, c, "crowd/%u", i);
 
 		if (IS_ERR(t)) {
 			kt_fail(__FILE__, __LINE__, "no memory for a thread");
@@ -72,6 +72,11 @@ void kt_crowd_start(struct kt_crowd *c, unsigned n, void (*fn)(void *arg, unsign
 			cpu_relax();
 		}
 	}
+}
+
+void kt_crowd_start(struct kt_crowd *c, unsigned n, void (*fn)(void *arg, unsigned i), void *arg)
+{
+	kt_crowd_start_on(c, 1, n, fn, arg);
 }
 
 void kt_crowd_join(struct kt_crowd *c)

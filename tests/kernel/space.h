@@ -38,6 +38,8 @@ struct kt_crowd {
 };
 /** Returns when all have adopted the address space. */
 void kt_crowd_start(struct kt_crowd *c, unsigned n, void (*fn)(void *arg, unsigned i), void *arg);
+/** The same, on CPUs `first`, first + 1, ... in turn. */
+void kt_crowd_start_on(struct kt_crowd *c, unsigned first, unsigned n, void (*fn)(void *arg, unsigned i), void *arg);
 void kt_crowd_join(struct kt_crowd *c);
 
 /** New private anonymous memory, prot as in mmap(2): its address, or 0 (reported as a failure). */

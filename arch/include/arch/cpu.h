@@ -15,6 +15,8 @@
  *   waiting
  *	void cpu_relax(void)		in every spin loop. MUST let another vCPU of a single-threaded emulator run (PLATFORM:
  *					riscv `pause` does not), and is cheap enough to be called in each iteration
+ *	void cpu_yield(void)		now and then, where other CPUs are waited for or may be waiting: on an emulator that runs all
+ *					CPUs in one thread, another one runs now. May cost a microsecond; not for inner loops
  *	void cpu_idle(void)		interrupts are off on entry and on return; waits until an interrupt is pending and
  *					takes it (enabling and waiting is atomic: a wake-up between the check and the
  *					wait is not lost)

@@ -1,8 +1,8 @@
 /*
  * The host's CPUs: who this thread is, interrupts, IPIs, waiting. See host.h.
  *
- * A CPU without a thread of its own (CPUs in turn, or before and after host_threads) has its interrupts handled by whoever waits in
- * cpu_relax(). Its interrupt flag is always "on", because it stands between two operations.
+ * A CPU without a thread of its own (CPUs in turn, or before and after host_threads) has its interrupts handled by
+ * whoever waits in cpu_relax(). Its interrupt flag is always "on", because it stands between two operations.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -129,8 +129,7 @@ static void act_for_parked(void)
 	for (unsigned i = 0; i < nr_cpus; i++) {
 		struct cpu *c = cpus[i];
 
-		if (c == self || host_attached(i) ||
-		    !__atomic_load_n(&c->arch.ipi_pending, __ATOMIC_RELAXED))
+		if (c == self || host_attached(i) || !__atomic_load_n(&c->arch.ipi_pending, __ATOMIC_RELAXED))
 			continue;
 		me = c;
 		take_interrupts(c);

@@ -3,13 +3,13 @@
  * The host as a machine: portable mm/ on a Linux process. What tests call.
  *
  * Two ways to have several CPUs:
- *   in turn	one thread; host_run_on(cpu) makes it that CPU. IPIs to the others are handled, in their name, while the sender waits. A run is
- *		a function of its seed.
- *   at once	host_threads() starts a thread for each CPU. A thread handles its IPIs whenever its interrupts are on: in cpu_relax(), on
- *		enabling interrupts, between two user accesses.
+ *   in turn	one thread; host_run_on(cpu) makes it that CPU. IPIs to the others are handled, in their name, while the
+ *		sender waits. A run is a function of its seed.
+ *   at once	host_threads() starts a thread for each CPU. A thread handles its IPIs whenever its interrupts are on:
+ *		in cpu_relax(), on enabling interrupts, between two user accesses.
  *
- * User memory is reached through host_access() alone: software TLB, then a walk, then handle_mm_fault(), like a processor. What the
- * MMU model reports (and aborts on):
+ * User memory is reached through host_access() alone: software TLB, then a walk, then handle_mm_fault(), like a
+ * processor. What the MMU model reports (and aborts on):
  *   - an access through a translation whose frame has been freed, or freed and allocated again
  *   - a frame that is allocated while a CPU that has the address space loaded still holds a translation to it
  *   - a walk through a cached table pointer after that table was freed
@@ -59,8 +59,8 @@ void host_switch(struct task *next);
 void host_unlazy(void);
 
 /**
- * Load or store the u64 at va as the current task. 0, or what handle_mm_fault() said: -EFAULT, -EACCES, -EIO, -ENOMEM. The MMU's
- * caches decide before the page tables do.
+ * Load or store the u64 at va as the current task. 0, or what handle_mm_fault() said: -EFAULT, -EACCES, -EIO, -ENOMEM.
+ * The MMU's caches decide before the page tables do.
  */
 int host_access(uintptr_t va, bool write, u64 *value);
 
@@ -72,7 +72,8 @@ void host_fail(const char *fmt, ...) __printf(1, 2) __noreturn;
 void host_set_replay(const char *fmt, ...) __printf(1, 2);
 
 /* Between the files of the port. */
-struct file *host_file(u64 pages);		/* kernel_stubs.c: a file of that size, readable and writable; one reference */
+/* kernel_stubs.c: a file of that size, readable and writable; one reference */
+struct file *host_file(u64 pages);
 void host_file_truncate(struct file *f, u64 pages);
 u64 host_files(void);				/* open files */
 void host_cpus_init(unsigned n);

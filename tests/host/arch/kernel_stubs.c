@@ -1,9 +1,10 @@
 /*
- * The parts of the kernel that are not memory management, as far as memory management calls them: tasks, sleeping, RCU, messages, files. Locks,
- * wait queues and IPI calls are the kernel's own (kernel/{spinlock,lockcheck,rwsem,mutex,wait,ipi}.c): only schedule() underneath is not.
+ * The parts of the kernel that are not memory management, as far as memory management calls them: tasks, sleeping, RCU,
+ * messages, files. Locks, wait queues and IPI calls are the kernel's own
+ * (kernel/{spinlock,lockcheck,rwsem,mutex,wait,ipi}.c): only schedule() underneath is not.
  *
- * RCU: an epoch counter. A callback notes the epoch it was queued in; a CPU in host_quiescent() (or asleep) notes the epoch it has seen. A
- * callback may run when every CPU has seen a later epoch, or when it is the only one that runs.
+ * RCU: an epoch counter. A callback notes the epoch it was queued in; a CPU in host_quiescent() (or asleep) notes the
+ * epoch it has seen. A callback may run when every CPU has seen a later epoch, or when it is the only one that runs.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -250,8 +251,8 @@ u64 kstack_count(void)
 }
 
 /*
- * Pause points. CPUs in turn: the first one that comes by a point with a hook runs what the hook does, as other CPUs. CPUs at once: whoever
- * comes by lets the others run for a random while.
+ * Pause points. CPUs in turn: the first one that comes by a point with a hook runs what the hook does, as other CPUs.
+ * CPUs at once: whoever comes by lets the others run for a random while.
  */
 u32 race_armed;
 static const char *hook_point;

@@ -1,6 +1,6 @@
 /*
- * The host's memory and boot: an arena as physical memory, its descriptors, and the calls that kernel_main() would make. Also the wrappers
- * (linker option --wrap) that tell the MMU model when frames are handed out.
+ * The host's memory and boot: an arena as physical memory, its descriptors, and the calls that kernel_main() would
+ * make. Also the wrappers (linker option --wrap) that tell the MMU model when frames are handed out.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,7 +52,8 @@ static void make_memory(const struct host_config *config)
 	back(host_vmemmap, (MAX_PFN + 1) * sizeof(struct page));
 	back(host_direct_map + RAM_BASE, half);
 	back(host_direct_map + second, half);
-	for (u64 g = RAM_BASE >> PAGE_SHIFT >> DESC_GRANULE_ORDER; g <= (second + half) >> PAGE_SHIFT >> DESC_GRANULE_ORDER; g++)
+	for (u64 g = RAM_BASE >> PAGE_SHIFT >> DESC_GRANULE_ORDER;
+	     g <= (second + half) >> PAGE_SHIFT >> DESC_GRANULE_ORDER; g++)
 		desc_granule_set_present(g);
 	boot_info.ram_zeroed = config->zeroed;
 	boot_info.early_limit = ~0ull;

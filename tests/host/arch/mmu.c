@@ -1,12 +1,13 @@
 /*
- * The MMU model: a TLB and a cache of table pointers for each CPU, walks, accessed and dirty bits, address-space ids, and the checks of
- * entry changes. See host.h for what it reports.
+ * The MMU model: a TLB and a cache of table pointers for each CPU, walks, accessed and dirty bits, address-space ids,
+ * and the checks of entry changes. See host.h for what it reports.
  *
- * A frame has a generation that counts its allocations. A cached translation or table pointer remembers the generation it was made from; using it
- * when the frame is free or has another generation is an error.
+ * A frame has a generation that counts its allocations. A cached translation or table pointer remembers the generation
+ * it was made from; using it when the frame is free or has another generation is an error.
  *
- * The caches are written by their CPU only; the allocator's check reads those of all CPUs, entry by entry, under a sequence count. All of it is
- * relaxed atomics, so that the model does not order what the kernel forgot to order (ThreadSanitizer would believe it).
+ * The caches are written by their CPU only; the allocator's check reads those of all CPUs, entry by entry, under a
+ * sequence count. All of it is relaxed atomics, so that the model does not order what the kernel forgot to order
+ * (ThreadSanitizer would believe it).
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,7 +28,8 @@
 
 struct cached {
 	u32 seq;	/* odd while it changes */
-	int level;	/* of the entry it was made from: 0 a translation, above that a pointer to a table of level - 1 */
+	/* of the entry it was made from: 0 a translation, above that a pointer to a table of level - 1 */
+	int level;
 	u64 id;		/* address space, 0: unused */
 	uintptr_t tag;	/* va >> pt_shift(level) */
 	u64 pte;
@@ -118,9 +120,11 @@ static void check_alive(const struct cached *c, uintptr_t va, const char *what)
 	if (type == PAGE_BUDDY || type == PAGE_PCP)
 		host_fail("CPU %u uses a stale %s for %#lx: frame %#llx is free", cpu_id(), what, va, pfn);
 	if (c->gen != get(generation[pfn]))
-		host_fail("CPU %u uses a stale %s for %#lx: frame %#llx was freed and allocated again", cpu_id(), what, va, pfn);
+		host_fail("CPU %u uses a stale %s for %#lx: frame %#llx was freed and allocated again", cpu_id(), what,
+			  va, pfn);
 	if (c->level && type != PAGE_TABLE)
-		host_fail("CPU %u uses a stale %s for %#lx: frame %#llx is no table, its type is %d", cpu_id(), what, va, pfn, type);
+		host_fail("CPU %u uses a stale %s for %#lx: frame %#llx is no table, its type is %d", cpu_id(), what,
+			  va, pfn, type);
 }
 
 static bool cached_leads_to(const struct cached *c, u64 id, u64 pfn, u64 n)
@@ -137,7 +141,10 @@ static bool cached_leads_to(const struct cached *c, u64 id, u64 pfn, u64 n)
 	return hit;
 }
 
-/* The mm may be freed meanwhile, once its CPU has switched away: then the answer does not matter, and the read is no race. */
+/*
+ * The mm may be freed meanwhile, once its CPU has switched away: then the answer does not matter, and the read is no
+ * race.
+ */
 static noinline __attribute__((no_sanitize("thread"))) bool has_users(const struct mm *mm)
 {
 	return *(const volatile int *)&mm->users.v != 0;
@@ -152,8 +159,8 @@ static u64 usable_id(struct host_tlb *t)
 }
 
 /*
- * Frames are handed out: a CPU that has an address space loaded must hold nothing of it that leads there. (What it holds of others must
- * be gone before they are loaded again; check_alive finds that.)
+ * Frames are handed out: a CPU that has an address space loaded must hold nothing of it that leads there. (What it
+ * holds of others must be gone before they are loaded again; check_alive finds that.)
  */
 void host_frames_allocated(u64 pfn, u64 n)
 {
@@ -167,7 +174,9 @@ void host_frames_allocated(u64 pfn, u64 n)
 					  get(t->tlb[i].tag) << PAGE_SHIFT);
 		for (unsigned i = 0; id && i < WALK_ENTRIES; i++)
 			if (cached_leads_to(&t->walk[i], id, pfn, n) && usable_id(t) == id)
-				host_fail("frame %#llx is allocated while CPU %u has it as a page table in its walk cache", pfn, cpu);
+				host_fail(
+					"frame %#llx is allocated while CPU %u has it as a page table in its walk cache",
+					pfn, cpu);
 	}
 	for (u64 i = 0; i < n; i++)
 		set(generation[pfn + i], get(generation[pfn + i]) + 1);
@@ -271,8 +280,10 @@ static bool hardware_writes(const pte_t *p, pte_t old)
 
 static void check_change(const pte_t *p, pte_t old, pte_t new)
 {
-	if (host_mmu.bbm && old.v & HPTE_P && new.v & HPTE_P && (old.v & HPTE_LEAF) == (new.v & HPTE_LEAF) && old.v >> 12 != new.v >> 12)
-		host_fail("entry %p changes from frame %#llx to %#llx without break-before-make", p, old.v >> 12, new.v >> 12);
+	if (host_mmu.bbm && old.v & HPTE_P && new.v & HPTE_P && (old.v & HPTE_LEAF) == (new.v & HPTE_LEAF) &&
+	    old.v >> 12 != new.v >> 12)
+		host_fail("entry %p changes from frame %#llx to %#llx without break-before-make", p, old.v >> 12,
+			  new.v >> 12);
 }
 
 void pte_store(pte_t *p, pte_t new)
@@ -358,7 +369,8 @@ again:
 			*fault = access | FAULT_PRESENT;
 			return false;
 		}
-		if (new.v != v.v && !__atomic_compare_exchange_n(&e->v, &v.v, new.v, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+		if (new.v != v.v &&
+		    !__atomic_compare_exchange_n(&e->v, &v.v, new.v, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
 			goto again;
 		cached_add(t, t->tlb, TLB_ENTRIES, 0, mm->arch.id, va, new.v);
 		*pte = new.v;
@@ -382,7 +394,8 @@ static unsigned try_access(struct mm *mm, uintptr_t va, unsigned access, u64 *va
 		pte = c->pte;
 	} else if (c && !(c->pte & HPTE_P)) {
 		return access;
-	} else if (c && !(host_mmu.hw_ad && access & FAULT_WRITE && (c->pte & (HPTE_U | HPTE_W | HPTE_D)) == (HPTE_U | HPTE_W))) {
+	} else if (c && !(host_mmu.hw_ad && access & FAULT_WRITE &&
+			  (c->pte & (HPTE_U | HPTE_W | HPTE_D)) == (HPTE_U | HPTE_W))) {
 		/* The TLB says no: the page tables are not asked again, unless it is only to set the dirty bit. */
 		return access | FAULT_PRESENT;
 	} else if (!walk(t, mm, va, access, &pte, &fault)) {

@@ -1,6 +1,6 @@
 /*
- * Runs the tests, each with several seeds, each run in a child process: a fresh machine every time, and a crash is a result. Prints
- * KTAP lines; a failing run prints the command that replays it.
+ * Runs the tests, each with several seeds, each run in a child process: a fresh machine every time, and a crash is a
+ * result. Prints KTAP lines; a failing run prints the command that replays it.
  *
  *	mm-test [--seed N] [--ops N] [--runs N] [--quick] [palloc|slab|calls|turns|threads]...
  */
@@ -93,8 +93,8 @@ static void boot(const struct test *t, struct run *r, char *text, size_t n)
 	c.cpus = t->cpus ? t->cpus : 1 + (unsigned)rnd(r, 4);
 	c.ram = 24ull << 20;
 	snprintf(text, n, "%u CPUs, %d levels%s%s%s%s%s", c.cpus, c.mmu.levels, c.mmu.hw_ad ? ", hardware A/D" : "",
-		 c.mmu.bbm ? ", break-before-make" : "", c.mmu.asid ? ", ids" : "", c.mmu.negative ? ", caches absence" : "",
-		 c.zeroed ? ", zeroed RAM" : "");
+		 c.mmu.bbm ? ", break-before-make" : "", c.mmu.asid ? ", ids" : "",
+		 c.mmu.negative ? ", caches absence" : "", c.zeroed ? ", zeroed RAM" : "");
 	host_boot(&c);
 	warm_up();
 }

@@ -1,7 +1,7 @@
 #pragma once
 /*
- * The naive model of address spaces: for each page of a window its mapping and one word of its contents. No trees, no sharing tricks, no
- * laziness: what an mmap programmer believes.
+ * The naive model of address spaces: for each page of a window its mapping and one word of its contents. No trees, no
+ * sharing tricks, no laziness: what an mmap programmer believes.
  */
 #include "lib/types.h"
 #include "tests/host/mm/test.h"

@@ -1,5 +1,8 @@
 #pragma once
-/* Tests of portable mm/ on the host port. Each run is a process of its own; main.c makes its configuration from the seed. */
+/*
+ * Tests of portable mm/ on the host port. Each run is a process of its own; main.c makes its configuration from the
+ * seed.
+ */
 #include "tests/host/arch/host.h"
 
 struct run {

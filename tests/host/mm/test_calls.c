@@ -1,6 +1,6 @@
 /*
- * The system calls' rules one by one: what is refused with which errno, the stack's growth and its guard gap, the heap, the limit of vmas, and every
- * call with each of its allocations failing in turn.
+ * The system calls' rules one by one: what is refused with which errno, the stack's growth and its guard gap, the heap,
+ * the limit of vmas, and every call with each of its allocations failing in turn.
  */
 #include "kernel/fsapi.h"
 #include "kernel/process.h"
@@ -203,14 +203,24 @@ static long call(unsigned which, struct file *f)
 	struct mm *mm, *copy;
 
 	switch (which) {
-	case 0: return do_mmap(NULL, AT + 4 * P, 4 * P, PROT_READ, ANON | MAP_FIXED | MAP_POPULATE, 0) < 0 ? -ENOMEM : 0;
-	case 1: return do_mmap(f, AT + 600 * P, 8 * P, RW, MAP_PRIVATE | MAP_FIXED, 0) < 0 ? -ENOMEM : 0;
-	case 2: return do_mmap(NULL, AT + 620 * P, 8 * P, RW, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, 0) < 0 ? -ENOMEM : 0;
-	case 3: return put(AT + 601 * P, 3);
-	case 4: return put(AT + 622 * P, 4);
-	case 5: return do_mprotect(AT + P, P, PROT_READ);
-	case 6: return unmap(AT + 17 * P, P);
-	case 7: return do_mremap(AT + 20 * P, 4 * P, 600 * P, MREMAP_MAYMOVE, 0) < 0 ? -ENOMEM : 0;
+	case 0:
+		return do_mmap(NULL, AT + 4 * P, 4 * P, PROT_READ, ANON | MAP_FIXED | MAP_POPULATE, 0) < 0 ? -ENOMEM
+													   : 0;
+	case 1:
+		return do_mmap(f, AT + 600 * P, 8 * P, RW, MAP_PRIVATE | MAP_FIXED, 0) < 0 ? -ENOMEM : 0;
+	case 2:
+		return do_mmap(NULL, AT + 620 * P, 8 * P, RW, MAP_SHARED | MAP_ANONYMOUS | MAP_FIXED, 0) < 0 ? -ENOMEM
+													     : 0;
+	case 3:
+		return put(AT + 601 * P, 3);
+	case 4:
+		return put(AT + 622 * P, 4);
+	case 5:
+		return do_mprotect(AT + P, P, PROT_READ);
+	case 6:
+		return unmap(AT + 17 * P, P);
+	case 7:
+		return do_mremap(AT + 20 * P, 4 * P, 600 * P, MREMAP_MAYMOVE, 0) < 0 ? -ENOMEM : 0;
 	case 8:
 		mm = current->mm;
 		copy = mm_dup(mm);
@@ -218,9 +228,12 @@ static long call(unsigned which, struct file *f)
 			return PTR_ERR(copy);
 		mmput(copy);
 		return 0;
-	case 9: return do_brk(0x20000000 + 5 * P) == 0x20000000 + 5 * P ? 0 : -ENOMEM;
-	case 10: return do_madvise(current->mm, AT + 24 * P, P, MADV_DONTFORK);
-	default: return 1;
+	case 9:
+		return do_brk(0x20000000 + 5 * P) == 0x20000000 + 5 * P ? 0 : -ENOMEM;
+	case 10:
+		return do_madvise(current->mm, AT + 24 * P, P, MADV_DONTFORK);
+	default:
+		return 1;
 	}
 }
 

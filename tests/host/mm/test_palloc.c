@@ -1,6 +1,7 @@
 /*
- * The page allocator against a list: random allocations of all orders, from CPUs in turn, freed one by one or in bulk. No frame is handed
- * out twice; what was written stays; what was asked for as zero is zero; everything comes back and merges.
+ * The page allocator against a list: random allocations of all orders, from CPUs in turn, freed one by one or in bulk.
+ * No frame is handed out twice; what was written stays; what was asked for as zero is zero; everything comes back and
+ * merges.
  */
 #include <stdlib.h>
 
@@ -37,7 +38,8 @@ static void stamp_block(const struct live *l, bool check)
 static void alloc_one(struct run *r)
 {
 	unsigned order = chance(r, 70) ? 0 : (unsigned)rnd(r, chance(r, 10) ? 11 : 5);
-	unsigned gfp = (chance(r, 40) ? GFP_ZERO : 0) | (chance(r, 20) ? GFP_ATOMIC : 0) | (chance(r, 30) ? GFP_COMPOUND : 0);
+	unsigned gfp = (chance(r, 40) ? GFP_ZERO : 0) | (chance(r, 20) ? GFP_ATOMIC : 0) |
+		       (chance(r, 30) ? GFP_COMPOUND : 0);
 	struct live *l = &live[nr_live];
 	u64 before = nr_free_pages();
 
@@ -46,13 +48,15 @@ static void alloc_one(struct run *r)
 	l->p = alloc_pages(order, gfp);
 	if (!l->p) {
 		/* Other CPUs' lists are out of reach; a 256th is the reserve. */
-		CHECK(order || before < nr_total_pages() / 128 + (nr_cpus - 1) * 512, "no page although %llu are free", before);
+		CHECK(order || before < nr_total_pages() / 128 + (nr_cpus - 1) * 512, "no page although %llu are free",
+		      before);
 		return;
 	}
 	l->order = order;
 	l->stamp = prng_next(&r->rng);
 	CHECK(is_aligned(page_to_pfn(l->p), 1ull << order), "block %#llx of order %u", page_to_pfn(l->p), order);
-	CHECK(page_refs(l->p) == 1 && !page_mapcount(l->p) && page_type(l->p) == PAGE_KERNEL && page_order(l->p) == order,
+	CHECK(page_refs(l->p) == 1 && !page_mapcount(l->p) && page_type(l->p) == PAGE_KERNEL &&
+		      page_order(l->p) == order,
 	      "state %#llx word %#llx", page_state(l->p), l->p->word);
 	for (u64 i = 0; i < 1ull << order; i++) {
 		u64 pfn = page_to_pfn(l->p + i);
@@ -62,7 +66,8 @@ static void alloc_one(struct run *r)
 		if (gfp & GFP_ZERO)
 			CHECK(!memchr_inv(page_to_virt(l->p + i), 0, PAGE_SIZE), "frame %#llx is not zero", pfn);
 		if (i && gfp & GFP_COMPOUND)
-			CHECK(page_type(l->p + i) == PAGE_TAIL && l->p[i].link[0] == page_to_pfn(l->p), "tail %#llx", pfn);
+			CHECK(page_type(l->p + i) == PAGE_TAIL && l->p[i].link[0] == page_to_pfn(l->p), "tail %#llx",
+			      pfn);
 	}
 	page_clear_flag(l->p, PG_ZERO);
 	stamp_block(l, false);
@@ -129,8 +134,8 @@ void test_palloc(struct run *r)
 			free_bulk(r);
 		if (op % 1000 == 0) {
 			palloc_check();
-			CHECK(nr_free_pages() + live_pages <= nr_total_pages(), "%llu free + %llu live of %llu", nr_free_pages(),
-			      live_pages, nr_total_pages());
+			CHECK(nr_free_pages() + live_pages <= nr_total_pages(), "%llu free + %llu live of %llu",
+			      nr_free_pages(), live_pages, nr_total_pages());
 		}
 	}
 	/* Exhaustion: until there is nothing, and back. */

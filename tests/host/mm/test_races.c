@@ -1,8 +1,9 @@
 /*
- * Races replayed: one CPU is held at a pause point in the middle of an operation while others act. CPUs in turn, so each run is the same.
+ * Races replayed: one CPU is held at a pause point in the middle of an operation while others act. CPUs in turn, so
+ * each run is the same.
  *
- * The stage: an address space `shared` with a task on CPU 0 and one on CPU 1, which holds translations of its pages, and a forked child
- * on CPU 2.
+ * The stage: an address space `shared` with a task on CPU 0 and one on CPU 1, which holds translations of its pages,
+ * and a forked child on CPU 2.
  */
 #include "kernel/fsapi.h"
 #include "lib/err.h"

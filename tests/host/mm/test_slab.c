@@ -1,6 +1,6 @@
 /*
- * Slab caches and kmalloc against a list: random sizes, with and without constructor, from CPUs in turn. Objects do not overlap, are aligned, keep
- * what was written; constructed state survives a free; counts are exact.
+ * Slab caches and kmalloc against a list: random sizes, with and without constructor, from CPUs in turn. Objects do not
+ * overlap, are aligned, keep what was written; constructed state survives a free; counts are exact.
  */
 #include <stdlib.h>
 
@@ -62,7 +62,8 @@ static void alloc_one(struct run *r)
 		l->obj = kmalloc(l->size, gfp | (zero ? GFP_ZERO : 0));
 		if (!l->obj)
 			return;
-		CHECK(is_aligned((uintptr_t)l->obj, is_power_of_2(l->size) && l->size >= 16 ? min(l->size, 8192ul) : 16),
+		CHECK(is_aligned((uintptr_t)l->obj,
+				 is_power_of_2(l->size) && l->size >= 16 ? min(l->size, 8192ul) : 16),
 		      "kmalloc(%zu) = %p", l->size, l->obj);
 	} else {
 		typeof(&caches[0]) c = &caches[l->cache];
@@ -73,7 +74,8 @@ static void alloc_one(struct run *r)
 		if (!l->obj)
 			return;
 		c->objects++;
-		CHECK(!c->align || is_aligned((uintptr_t)l->obj, c->align), "%p is not aligned to %zu", l->obj, c->align);
+		CHECK(!c->align || is_aligned((uintptr_t)l->obj, c->align), "%p is not aligned to %zu", l->obj,
+		      c->align);
 		if (c->ctor) {
 			CHECK(!memchr_inv(l->obj, 0xc7, 24), "constructed state was lost");
 			from = 24;
@@ -91,7 +93,8 @@ static void free_one(struct run *r)
 	struct live l = live[i];
 	size_t from = l.cache >= 0 && caches[l.cache].ctor ? 24 : 0;
 
-	CHECK(!memchr_inv(l.obj + from, l.fill, l.size - from), "object %p of %zu bytes was written by somebody", l.obj, l.size);
+	CHECK(!memchr_inv(l.obj + from, l.fill, l.size - from), "object %p of %zu bytes was written by somebody", l.obj,
+	      l.size);
 	if (l.cache < 0 || chance(r, 20)) {
 		kfree(l.obj);
 	} else {
@@ -125,11 +128,12 @@ void test_slab(struct run *r)
 			palloc_fail(0, 0);
 		if (op % 1000 == 0) {
 			slab_check();
-			CHECK(slab_objects_total() == before + nr_live, "%llu objects, should be %llu", slab_objects_total(),
-			      before + nr_live);
+			CHECK(slab_objects_total() == before + nr_live, "%llu objects, should be %llu",
+			      slab_objects_total(), before + nr_live);
 			for (unsigned i = 0; i < NR_CACHES; i++)
-				CHECK(slab_objects(caches[i].c) == caches[i].objects, "cache %u: %llu objects, should be %llu", i,
-				      slab_objects(caches[i].c), caches[i].objects);
+				CHECK(slab_objects(caches[i].c) == caches[i].objects,
+				      "cache %u: %llu objects, should be %llu", i, slab_objects(caches[i].c),
+				      caches[i].objects);
 		}
 		if (op % 5000 == 0)
 			slab_drain();

@@ -1,8 +1,8 @@
 /*
- * All CPUs at once on shared address spaces. Each CPU owns a range of pages in each address space: only it maps, changes and writes there, so its model
- * is exact, while neighbours use the same page tables, flush and are flushed. A common range belongs to everybody: there a
- * value only has to be one that somebody wrote for that address space, or zero. Forks happen in between; the child's copy of the owner's range
- * must be as it was at that moment.
+ * All CPUs at once on shared address spaces. Each CPU owns a range of pages in each address space: only it maps,
+ * changes and writes there, so its model is exact, while neighbours use the same page tables, flush and are flushed. A
+ * common range belongs to everybody: there a value only has to be one that somebody wrote for that address space, or
+ * zero. Forks happen in between; the child's copy of the owner's range must be as it was at that moment.
  */
 #include <stdlib.h>
 
@@ -73,10 +73,12 @@ static void own_access(struct local *l, struct own_page *pages, unsigned i, bool
 	int expect = !p->mapped ? -EFAULT : !p->prot || (write && !(p->prot & PROT_WRITE)) ? -EACCES : 0;
 	int ret = host_access(own_va(l->cpu, i), write, &val);
 
-	CHECK(ret == expect, "CPU %u, mm %u: %s of own page %u: %d, should be %d", l->cpu, l->mm, write ? "write" : "read", i, ret, expect);
+	CHECK(ret == expect, "CPU %u, mm %u: %s of own page %u: %d, should be %d", l->cpu, l->mm,
+	      write ? "write" : "read", i, ret, expect);
 	if (write && !ret)
 		p->val = val;
-	CHECK(ret || val == p->val, "CPU %u, mm %u, own page %u: %#llx, should be %#llx", l->cpu, l->mm, i, val, p->val);
+	CHECK(ret || val == p->val, "CPU %u, mm %u, own page %u: %#llx, should be %#llx", l->cpu, l->mm, i, val,
+	      p->val);
 }
 
 static void own_op(struct local *l)

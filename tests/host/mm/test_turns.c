@@ -1,7 +1,8 @@
 /*
- * Random operations on several address spaces by tasks on several CPUs in turn, against the model. One thread: a run is a function of its
- * seed. Because each CPU keeps its TLB between its turns, a missing flush shows as a wrong value, a missing fault, or a report of the MMU model.
- * Allocations are made to fail now and then; an operation may then say -ENOMEM, and must have changed nothing.
+ * Random operations on several address spaces by tasks on several CPUs in turn, against the model. One thread: a run is
+ * a function of its seed. Because each CPU keeps its TLB between its turns, a missing flush shows as a wrong value, a
+ * missing fault, or a report of the MMU model. Allocations are made to fail now and then; an operation may then say
+ * -ENOMEM, and must have changed nothing.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -183,7 +184,8 @@ static void check_page(unsigned i, bool write)
 	CHECK(ret == expect, "%s of page %u (%#lx): %d, should be %d", write ? "write" : "read", i, va, ret, expect);
 	CHECK(ret || got == want, "page %u (%#lx): read %llu, should be %llu", i, va, got, want);
 	if (!write && !ret && chance(run, 20)) {
-		CHECK(!host_access(va + EMPTY_OFFSET, false, &got) && !got, "page %u (%#lx) holds what nobody wrote: %#llx", i, va, got);
+		CHECK(!host_access(va + EMPTY_OFFSET, false, &got) && !got,
+		      "page %u (%#lx) holds what nobody wrote: %#llx", i, va, got);
 	}
 }
 
@@ -218,8 +220,14 @@ static void op_verify(void)
 
 static unsigned random_prot(void)
 {
-	static const u8 prots[] = { PROT_READ, PROT_READ | PROT_WRITE, PROT_READ | PROT_WRITE, PROT_READ | PROT_WRITE, 0,
-				    PROT_READ | PROT_EXEC, PROT_WRITE, PROT_READ | PROT_WRITE | PROT_EXEC };
+	static const u8 prots[] = { PROT_READ,
+				    PROT_READ | PROT_WRITE,
+				    PROT_READ | PROT_WRITE,
+				    PROT_READ | PROT_WRITE,
+				    0,
+				    PROT_READ | PROT_EXEC,
+				    PROT_WRITE,
+				    PROT_READ | PROT_WRITE | PROT_EXEC };
 
 	return prots[rnd(run, ARRAY_SIZE(prots))];
 }
@@ -345,7 +353,8 @@ static void settle_prot(struct proc *p, unsigned i, unsigned n, u8 prot)
 		if (!m->mapped)
 			continue;
 		CHECK(vma, "page %u is no longer mapped", i);
-		CHECK((vma->flags & VM_ACCESS) == m->prot || (vma->flags & VM_ACCESS) == prot, "page %u has protection %x", i, vma->flags);
+		CHECK((vma->flags & VM_ACCESS) == m->prot || (vma->flags & VM_ACCESS) == prot,
+		      "page %u has protection %x", i, vma->flags);
 		m->prot = vma->flags & VM_ACCESS;
 	}
 }
@@ -369,8 +378,9 @@ static void op_mprotect(void)
 
 static void op_madvise(void)
 {
-	static const int advices[] = { MADV_DONTNEED, MADV_DONTNEED, MADV_DONTNEED, MADV_POPULATE_READ, MADV_POPULATE_WRITE,
-				       MADV_WIPEONFORK, MADV_KEEPONFORK, MADV_DONTFORK, MADV_DOFORK, MADV_WILLNEED };
+	static const int advices[] = { MADV_DONTNEED,	    MADV_DONTNEED,   MADV_DONTNEED,   MADV_POPULATE_READ,
+				       MADV_POPULATE_WRITE, MADV_WIPEONFORK, MADV_KEEPONFORK, MADV_DONTFORK,
+				       MADV_DOFORK,	    MADV_WILLNEED };
 	struct proc *p = me()->proc;
 	int advice = advices[rnd(run, ARRAY_SIZE(advices))], expect = 0, ret;
 	unsigned i, n;
@@ -386,7 +396,8 @@ static void op_madvise(void)
 
 			if (!m->mapped)
 				continue;
-			if (advice == MADV_WIPEONFORK || advice == MADV_KEEPONFORK || advice == MADV_DONTFORK || advice == MADV_DOFORK) {
+			if (advice == MADV_WIPEONFORK || advice == MADV_KEEPONFORK || advice == MADV_DONTFORK ||
+			    advice == MADV_DOFORK) {
 				m->wipe = vma_lookup(p->mm, page_va(i + k))->flags & VM_WIPEONFORK;
 				m->dontfork = vma_lookup(p->mm, page_va(i + k))->flags & VM_DONTFORK;
 			} else if (m->obj && !m->shared && !m->own && m->prot & PROT_WRITE && m->off < m->obj->pages) {

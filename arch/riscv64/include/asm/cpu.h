@@ -97,6 +97,7 @@ static inline bool irqs_off(void)
 }
 
 void cpu_relax(void);
+void cpu_yield(void);
 
 /*
  * wfi returns for any interrupt that is pending and enabled in sie, taken or not: so nothing is lost between the check

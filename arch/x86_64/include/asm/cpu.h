@@ -101,6 +101,11 @@ static inline void cpu_relax(void)
 	__asm__ volatile("pause" : : : "memory");
 }
 
+static inline void cpu_yield(void)
+{
+	cpu_relax();
+}
+
 /* sti takes effect after the next instruction: nothing can come between it and hlt. */
 static inline void cpu_idle(void)
 {

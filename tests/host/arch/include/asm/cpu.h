@@ -1,7 +1,8 @@
 #pragma once
 /*
- * The host port's CPUs: threads of a Linux process, or (deterministic tests) one thread that is each CPU in turn. An interrupt is a pending
- * bit that its CPU looks at whenever it could be interrupted: on enabling interrupts and in cpu_relax().
+ * The host port's CPUs: threads of a Linux process, or (deterministic tests) one thread that is each CPU in turn. An
+ * interrupt is a pending bit that its CPU looks at whenever it could be interrupted: on enabling interrupts and in
+ * cpu_relax().
  */
 #include <string.h>
 
@@ -29,10 +30,17 @@ void irq_disable(void);
 bool irqs_off(void);
 
 void cpu_relax(void);
+
+static inline void cpu_yield(void)
+{
+	cpu_relax();
+}
 void cpu_idle(void);
 void cpu_halt(void) __noreturn;
 
-/* ThreadSanitizer does not know fences: there, a full fence is a read-modify-write of one word that all threads share. */
+/*
+ * ThreadSanitizer does not know fences: there, a full fence is a read-modify-write of one word that all threads share.
+ */
 #ifdef __SANITIZE_THREAD__
 extern u32 host_fence_word;
 #define smp_mb()	((void)__atomic_fetch_add(&host_fence_word, 0, __ATOMIC_SEQ_CST))

@@ -7,11 +7,11 @@
  *     | frame or payload  |soft|leaf|dev|special|D|A|G|U|X|W|R|P|
  *     +-------------------+----+----+---+-------+-+-+-+-+-+-+-+-+
  *
- * What kind of MMU it is, is chosen when the test starts: host_mmu. W is what generic code asked for; if the MMU does not set accessed
- * and dirty itself, a store is let through only if D is set too, and any access only if A is.
+ * What kind of MMU it is, is chosen when the test starts: host_mmu. W is what generic code asked for; if the MMU does
+ * not set accessed and dirty itself, a store is let through only if D is set too, and any access only if A is.
  *
- * Entries are read with acquire and written with release: ThreadSanitizer does not know the address dependency that orders the MMU's
- * (and every lockless walker's) read of a table after the read of the entry that points to it.
+ * Entries are read with acquire and written with release: ThreadSanitizer does not know the address dependency that
+ * orders the MMU's (and every lockless walker's) read of a table after the read of the entry that points to it.
  */
 #include "lib/types.h"
 
@@ -30,8 +30,12 @@ struct host_mmu {
 extern struct host_mmu host_mmu;
 extern uintptr_t host_direct_map, host_vmemmap;
 
-typedef struct { u64 v; } pte_t;
-typedef struct { u64 v; } pgprot_t;
+typedef struct {
+	u64 v;
+} pte_t;
+typedef struct {
+	u64 v;
+} pgprot_t;
 
 #define PT_LEVELS		(host_mmu.levels)
 #define pt_bits(level)		9u

@@ -1,5 +1,7 @@
 #pragma once
-/* The host port's traps: there are none but page faults, which tests/host/arch/mmu.c hands to handle_mm_fault() itself. */
+/*
+ * The host port's traps: there are none but page faults, which tests/host/arch/mmu.c hands to handle_mm_fault() itself.
+ */
 #include "lib/types.h"
 
 struct task;

@@ -1,0 +1,345 @@
+/*
+ * TLB shootdown: while threads on other CPUs read (or write) user memory, this one takes it away. When the call has returned, nobody may see what was
+ * there before. Values carry a generation; `floor` says which ones may still be seen, and is raised only after the call returned.
+ */
+#include "mm/tlb.h"
+
+#include "kernel/cpu.h"
+#include "kernel/sched.h"
+#include "kernel/task.h"
+#include "kernel/timer.h"
+#include "lib/err.h"
+#include "mm/mman.h"
+#include "mm/vma.h"
+#include "mm/vmstat.h"
+#include "tests/kernel/space.h"
+
+#define RW	(PROT_READ | PROT_WRITE)
+#define MAGIC	(0x5d00ull << 48)
+#define ROUNDS	60u
+
+struct place {
+	uintptr_t va;
+	u64 floor;		/* atomic. Generations below it are gone */
+};
+
+static struct {
+	struct place place[2];
+	u32 stop;		/* atomic */
+	u32 stale;		/* atomic. reads that saw what was gone */
+	u32 reads;		/* atomic. that did not fault */
+	u64 example;
+} shared;
+
+static void reader(void *unused, unsigned nr)
+{
+	for (u32 k = nr; !__atomic_load_n(&shared.stop, __ATOMIC_RELAXED); k++) {
+		struct place *p = &shared.place[k & 1];
+		u64 floor = __atomic_load_n(&p->floor, __ATOMIC_ACQUIRE), v;
+
+		if (p->va && kt_get(p->va, &v)) {
+			__atomic_fetch_add(&shared.reads, 1, __ATOMIC_RELAXED);
+			/* Zero is a page that nobody has written yet. Anything else without the mark is a frame that was used again. */
+			if (v && ((v & MAGIC) != MAGIC || (v & ~MAGIC) < floor)) {
+				shared.example = v;
+				__atomic_fetch_add(&shared.stale, 1, __ATOMIC_RELAXED);
+			}
+		}
+		if (k % 8 == 0)
+			cond_resched();
+		cpu_relax();
+	}
+}
+
+static unsigned nr_readers(void)
+{
+	return min(nr_cpus > 1 ? nr_cpus - 1 : 1, 7u);
+}
+
+static void readers_start(struct kt_crowd *crowd, uintptr_t a, uintptr_t b)
+{
+	shared.place[0] = (struct place){ a, 0 };
+	shared.place[1] = (struct place){ b, 0 };
+	shared.stop = shared.stale = shared.reads = 0;
+	kt_crowd_start(crowd, nr_readers(), reader, NULL);
+}
+
+static void readers_stop(struct kt_crowd *crowd)
+{
+	__atomic_store_n(&shared.stop, 1, __ATOMIC_RELAXED);
+	kt_crowd_join(crowd);
+	if (shared.stale)
+		kt_fail(__FILE__, __LINE__, "%u of %u reads saw what was gone, for example %llx", shared.stale, shared.reads, shared.example);
+	KT_EXPECT(shared.reads > 0);
+}
+
+/* Give the others the time to cache a translation. */
+static void let_them_read(void)
+{
+	u32 before = READ_ONCE(shared.reads);
+	u64 end = clock_ns() + 2 * NSEC_PER_MSEC;
+
+	while (READ_ONCE(shared.reads) - before < 2 * nr_readers() && clock_ns() < end) {
+		sched_yield();
+		cpu_relax();
+	}
+}
+
+static void gone(unsigned place, u64 floor)
+{
+	__atomic_store_n(&shared.place[place].floor, floor, __ATOMIC_RELEASE);
+}
+
+KTEST_MM(shootdown, munmap)
+{
+	uintptr_t va = 0x20000000;
+	struct kt_crowd crowd;
+
+	readers_start(&crowd, va, va);
+	for (u64 g = 1; g <= ROUNDS; g++) {
+		if (kt_map_at(va, 1, RW) < 0 || !kt_put(va, MAGIC | g)) {
+			kt_fail(__FILE__, __LINE__, "can not map");
+			break;
+		}
+		let_them_read();
+		KT_EQ(kt_unmap(va, 1), 0);
+		gone(0, g + 1);
+		gone(1, g + 1);
+	}
+	readers_stop(&crowd);
+}
+
+/* Replaced by MAP_FIXED: at no time may the old page be seen after the call. */
+KTEST_MM(shootdown, replaced)
+{
+	uintptr_t va = 0x20000000;
+	struct kt_crowd crowd;
+
+	KT_EQ(kt_map_at(va, 1, RW), va);
+	readers_start(&crowd, va, va);
+	for (u64 g = 1; g <= ROUNDS; g++) {
+		KT_EXPECT(kt_put(va, MAGIC | g));
+		let_them_read();
+		KT_EQ(kt_map_at(va, 1, RW), va);
+		gone(0, g + 1);
+		gone(1, g + 1);
+	}
+	readers_stop(&crowd);
+}
+
+KTEST_MM(shootdown, dontneed)
+{
+	uintptr_t va = kt_map(60, RW);
+	struct kt_crowd crowd;
+
+	KT_ASSERT(va);
+	/* One place alone, one in the middle of a range that is too long for single invalidations. */
+	readers_start(&crowd, va, va + 40 * PAGE_SIZE);
+	for (u64 g = 1; g <= ROUNDS; g++) {
+		KT_EXPECT(kt_put(va, MAGIC | g) && !kt_fill(va + PAGE_SIZE, 59, MAGIC | g));
+		KT_EXPECT(kt_put(va + 40 * PAGE_SIZE, MAGIC | g));
+		let_them_read();
+		KT_EQ(do_madvise(current->mm, va, PAGE_SIZE, MADV_DONTNEED), 0);
+		gone(0, g + 1);
+		KT_EQ(do_madvise(current->mm, va + PAGE_SIZE, 59 * PAGE_SIZE, MADV_DONTNEED), 0);
+		gone(1, g + 1);
+	}
+	readers_stop(&crowd);
+}
+
+KTEST_MM(shootdown, mremap)
+{
+	const uintptr_t at[2] = { 0x20000000, 0x30000000 };
+	struct kt_crowd crowd;
+	unsigned now = 0;
+
+	KT_EQ(kt_map_at(at[0], 1, RW), at[0]);
+	readers_start(&crowd, at[0], at[1]);
+	for (u64 g = 1; g <= 2 * ROUNDS; g++) {
+		KT_EXPECT(kt_put(at[now], MAGIC | g));
+		let_them_read();
+		KT_EQ(do_mremap(at[now], PAGE_SIZE, PAGE_SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, at[!now]), at[!now]);
+		gone(now, g + 1);
+		KT_EQ(kt_peek(at[!now]), MAGIC | g);
+		now = !now;
+	}
+	readers_stop(&crowd);
+}
+
+/* A write that copies moves the page to another frame: all others must see the new one. */
+KTEST_MM(shootdown, copy_on_write)
+{
+	uintptr_t va = kt_map(1, RW);
+	struct kt_crowd crowd;
+
+	KT_ASSERT(va && kt_put(va, MAGIC));
+	readers_start(&crowd, va, va);
+	for (u64 g = 1; g <= ROUNDS; g++) {
+		struct mm *child = mm_dup(current->mm);
+
+		if (IS_ERR(child)) {
+			kt_fail(__FILE__, __LINE__, "fork: error %ld", PTR_ERR(child));
+			break;
+		}
+		let_them_read();
+		KT_EXPECT(kt_put(va, MAGIC | g));
+		gone(0, g);
+		gone(1, g);
+		mmput(child);
+	}
+	readers_stop(&crowd);
+}
+
+/* ---- writers */
+
+static struct {
+	uintptr_t va;
+	u32 stop;
+	u32 refused;
+} writers;
+
+static void writer(void *unused, unsigned nr)
+{
+	uintptr_t va = writers.va + nr * PAGE_SIZE;
+
+	for (u64 n = 1; !__atomic_load_n(&writers.stop, __ATOMIC_RELAXED); n++) {
+		if (!kt_put(va, n))
+			__atomic_fetch_add(&writers.refused, 1, __ATOMIC_RELAXED);
+		if (n % 8 == 0)
+			cond_resched();
+		cpu_relax();
+	}
+}
+
+/* After mprotect has taken the permission away, memory stands still. */
+KTEST_MM(shootdown, mprotect)
+{
+	unsigned n = nr_readers(), moved = 0;
+	struct kt_crowd crowd;
+
+	writers.va = kt_map(n, RW);
+	KT_ASSERT(writers.va && !kt_fill(writers.va, n, 0));
+	writers.stop = writers.refused = 0;
+	kt_crowd_start(&crowd, n, writer, NULL);
+	for (unsigned round = 0; round < ROUNDS; round++) {
+		u64 value[8], end;
+
+		KT_EQ(do_mprotect(writers.va, n * PAGE_SIZE, PROT_READ), 0);
+		for (unsigned i = 0; i < n; i++)
+			value[i] = kt_peek(writers.va + i * PAGE_SIZE);
+		end = clock_ns() + 200 * NSEC_PER_USEC;
+		while (clock_ns() < end) {
+			sched_yield();
+			cpu_relax();
+		}
+		for (unsigned i = 0; i < n; i++)
+			KT_EXPECT(kt_peek(writers.va + i * PAGE_SIZE) == value[i]);
+		KT_EQ(do_mprotect(writers.va, n * PAGE_SIZE, RW), 0);
+		end = clock_ns() + 2 * NSEC_PER_MSEC;
+		while (kt_peek(writers.va) == value[0] && clock_ns() < end) {
+			sched_yield();
+			cpu_relax();
+		}
+		moved += kt_peek(writers.va) != value[0];
+	}
+	__atomic_store_n(&writers.stop, 1, __ATOMIC_RELAXED);
+	kt_crowd_join(&crowd);
+	KT_EXPECT(moved > ROUNDS / 4);
+	KT_EXPECT(writers.refused > 0);
+}
+
+/* ---- who is interrupted */
+
+static void some_flushes(void)
+{
+	uintptr_t va = kt_map(50, RW);
+
+	for (int i = 0; i < 20; i++) {
+		kt_fill(va, 50, 1);
+		KT_EQ(do_mprotect(va, 4 * PAGE_SIZE, PROT_READ), 0);
+		KT_EQ(do_mprotect(va, 4 * PAGE_SIZE, RW), 0);
+		KT_EQ(do_madvise(current->mm, va, 50 * PAGE_SIZE, MADV_DONTNEED), 0);
+		kt_fill(va, 50, 1);
+		KT_EQ(kt_unmap(va + 20 * PAGE_SIZE, 1), 0);
+		KT_EQ(kt_map_at(va + 20 * PAGE_SIZE, 1, RW), va + 20 * PAGE_SIZE);
+	}
+	KT_EQ(kt_unmap(va, 50), 0);
+}
+
+KTEST_MM(shootdown, nobody_else_is_interrupted)
+{
+	u64 before = vm_event_sum(VME_tlb_shootdown_ipis), received = vm_event_sum(VME_tlb_shootdown_received);
+
+	some_flushes();
+	flush_tlb_mm(current->mm, true);
+	KT_EQ(vm_event_sum(VME_tlb_shootdown_ipis) - before, 0);
+	KT_EQ(vm_event_sum(VME_tlb_shootdown_received) - received, 0);
+	KT_EQ(cpumask_weight(&current->mm->cpumask), 1);
+	KT_EXPECT(cpumask_test(&current->mm->cpumask, cpu_id()));
+}
+
+static u32 stay;
+
+static void stay_inside(void *unused, unsigned nr)
+{
+	while (READ_ONCE(stay)) {
+		cond_resched();
+		cpu_relax();
+	}
+}
+
+static int load_kernel_mm(void *unused)
+{
+	exec_mmap(mmget(&init_mm));
+	exit_mm();
+	return 0;
+}
+
+/* One other CPU is inside: it alone is interrupted. When it has left and loaded something else, no longer. */
+KTEST_MM(shootdown, only_those_who_were_inside)
+{
+	struct kt_crowd crowd;
+	u64 ipis, flushes;
+
+	if (nr_cpus < 3) {
+		kt_skip("fewer than three CPUs");
+		return;
+	}
+	stay = 1;
+	kt_crowd_start(&crowd, 1, stay_inside, NULL);
+	ipis = vm_event_sum(VME_tlb_shootdown_ipis);
+	flushes = vm_event_sum(VME_tlb_shootdowns);
+	some_flushes();
+	ipis = vm_event_sum(VME_tlb_shootdown_ipis) - ipis;
+	KT_EXPECT(ipis > 0);
+	KT_EQ(ipis, vm_event_sum(VME_tlb_shootdowns) - flushes);
+	KT_EQ(cpumask_weight(&current->mm->cpumask), 2);
+	WRITE_ONCE(stay, 0);
+	kt_crowd_join(&crowd);
+	KT_EQ(kt_threads(nr_cpus, load_kernel_mm, NULL), 0);
+	flush_tlb_mm(current->mm, false);	/* where ids outlive a switch, this is what finds out that it left */
+	ipis = vm_event_sum(VME_tlb_shootdown_ipis);
+	some_flushes();
+	KT_EQ(vm_event_sum(VME_tlb_shootdown_ipis) - ipis, 0);
+}
+
+/* CPUs that only borrow the address space are told too, and it may go away under them. */
+static void visit(void *arg, unsigned nr)
+{
+	KT_EQ(kt_peek((uintptr_t)arg), 1);
+}
+
+KTEST_MM(shootdown, lazy_cpus)
+{
+	uintptr_t va = kt_map(1, RW);
+	struct kt_crowd crowd;
+
+	KT_ASSERT(va);
+	for (int i = 0; i < 20; i++) {
+		KT_EXPECT(kt_put(va, 1));
+		kt_crowd_start(&crowd, nr_readers(), visit, (void *)va);
+		kt_crowd_join(&crowd);
+		KT_EQ(do_madvise(current->mm, va, PAGE_SIZE, MADV_DONTNEED), 0);
+		KT_EQ(kt_peek(va), 0);
+	}
+}
