@@ -1,7 +1,7 @@
 /*
  * System calls: the table, built from the port's list, and the way through it.
  *
- * A name in <asm/syscalls.h> that nobody defines is a null entry, as is a number without a name: ENOSYS, counted per number.
+ * A name in <arch/syscalls.h> that nobody defines is a null entry, as is a number without a name: ENOSYS, counted per number.
  */
 #include "kernel/syscall.h"
 
@@ -13,12 +13,12 @@
 #include "kernel/watchdog.h"
 
 #define SYSCALL(nr, name) long sys_##name(long, long, long, long, long, long) __attribute__((weak));
-#include <asm/syscalls.h>
+#include <arch/syscalls.h>
 #undef SYSCALL
 
 static const syscall_fn table[NR_SYSCALLS] = {
 #define SYSCALL(nr, name) [nr] = sys_##name,
-#include <asm/syscalls.h>
+#include <arch/syscalls.h>
 #undef SYSCALL
 };
 

@@ -7,7 +7,7 @@
  *		...
  *	}
  *
- * defines sys_write, which a port's <asm/syscalls.h> names in its table: SYSCALL(1, write).
+ * defines sys_write, which a port's <arch/syscalls.h> names in its table: SYSCALL(1, write).
  */
 #include "lib/errno.h"
 #include "lib/types.h"

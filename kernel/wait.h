@@ -26,7 +26,10 @@ struct wait_entry {
 #define WAIT_QUEUE_INIT(name) { SPINLOCK_INIT(RANK_WAIT), { &(name).waiters, &(name).waiters } }
 
 void wait_queue_init(struct wait_queue *wq);
-/** Join the queue (if not yet there) and set the task's state; full fence. e must be initialised by wait_entry_init. */
+/**
+ * Join the queue (if not yet there) and set the task's state; full fence. e must be initialised by wait_entry_init. A wake-up takes the
+ * entry off the queue: whoever sleeps again calls this again.
+ */
 void prepare_to_wait(struct wait_queue *wq, struct wait_entry *e, unsigned state);
 /** Leave the queue, state becomes RUNNING. */
 void finish_wait(struct wait_queue *wq, struct wait_entry *e);

@@ -58,6 +58,18 @@ static inline void note_anon(struct vma *vma)
 		WRITE_ONCE(vma->has_anon, true);
 }
 
+/*
+ * A page is about to be mapped executable: instructions that were written through the direct map must be seen by instruction fetch. Once per
+ * page; program text is not written afterwards (a debugger's write clears the flag: access_process_vm).
+ */
+static inline void sync_instructions(const struct vma *vma, struct page *p)
+{
+	if (!(vma->flags & VM_EXEC) || page_flag(p, PG_ICACHE))
+		return;
+	icache_sync(page_to_virt(p), PAGE_SIZE);
+	page_set_flag(p, PG_ICACHE);
+}
+
 /* First touch of anonymous memory. */
 static int anon_fault(struct vm_fault *vf)
 {
@@ -144,6 +156,7 @@ static int write_protect_fault(struct vm_fault *vf, pte_t *e, pte_t v)
 			put_page(old);
 		return -ENOMEM;
 	}
+	sync_instructions(vf->vma, copy);
 	race_point("fault:cow-copied");
 	spin_lock(ptl);
 	if (pte_load(e).v != v.v) {
@@ -203,6 +216,7 @@ static unsigned map_around(struct vm_fault *vf, pte_t *e)
 			put_page(p);
 			continue;
 		}
+		sync_instructions(vma, p);
 		atomic64_add((s64)PAGE_MAP_ONE, &p->state);
 		/* Old: it was not accessed. Ports that cannot express that map it young. */
 		pte_store(e, pte_mkold(pte_wrprotect(pte_make(page_to_pfn(p), vma->prot))));
@@ -249,6 +263,7 @@ static int file_fault(struct vm_fault *vf)
 			v = pte_wrprotect(v);
 		}
 	}
+	sync_instructions(vma, p);
 	ptl = pte_lockptr(e);
 	spin_lock(ptl);
 	if (unlikely(!pte_none(pte_load(e)) || page_was_cut(p))) {
@@ -482,10 +497,12 @@ size_t access_process_vm(struct mm *mm, uintptr_t addr, void *buf, size_t len, b
 		if (!p)
 			break;
 		k = (char *)page_to_virt(p) + off;
-		if (write)
+		if (write) {
 			memcpy(k, (char *)buf + done, n);
-		else
+			page_clear_flag(p, PG_ICACHE);
+		} else {
 			memcpy((char *)buf + done, k, n);
+		}
 		put_page(p);
 		done += n;
 	}

@@ -1,7 +1,7 @@
 #pragma once
 /*
- * Constants of the Linux ABI for mmap and its relatives. <asm/uapi.h> has those that an architecture numbers in its own
- * way.
+ * Constants of the Linux ABI for mmap and its relatives. <arch/uapi.h> has those that an architecture numbers in its
+ * own way.
  */
 #include <arch/uapi.h>
 

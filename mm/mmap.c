@@ -163,7 +163,7 @@ long do_mmap_locked(struct mm *mm, struct file *file, uintptr_t addr, size_t len
 	if (!len)
 		return -ENOMEM;
 	pages = len >> PAGE_SHIFT;
-	if (file && pgoff + pages < pgoff)
+	if (file && (pgoff > MAX_FILE_PAGES || pages > MAX_FILE_PAGES - pgoff))
 		return -EOVERFLOW;
 	start = place(mm, addr, len, flags);
 	if (start < 0)

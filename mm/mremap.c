@@ -119,8 +119,10 @@ static long move_vma(struct mm *mm, struct vma *vma, size_t old_len, size_t new_
 	if (flags & MREMAP_DONTUNMAP) {
 		vma_set_flags(vma, vma->flags & ~VM_LOCKED);
 		vma_merge(mm, vma);
-	} else if (old_len) {
+	} else {
 		do_munmap(mm, from, old_len);
+		if (new->flags & VM_SIGTRAMP)
+			mm->sigtramp = to;
 	}
 	vma_merge(mm, new);
 	return (long)to;
@@ -139,7 +141,7 @@ static int check_resize(const struct vma *vma, uintptr_t addr, size_t old_len, s
 		return -EINVAL;
 	if (new_len == old_len)
 		return 0;
-	if (pgoff + (new_len >> PAGE_SHIFT) < pgoff)
+	if (vma->file && new_len >> PAGE_SHIFT > MAX_FILE_PAGES - pgoff)
 		return -EINVAL;
 	if (vma->flags & (VM_DONTEXPAND | VM_PFNMAP))
 		return -EFAULT;

@@ -58,6 +58,7 @@ enum page_type {
 #define PG_ERROR	(1ull << 12)
 #define PG_HUGE		(1ull << 13)	/* head of a compound page */
 #define PG_POISON	(1ull << 14)	/* debug: its owner never wrote it, so it keeps the free pattern (or what it had at boot) */
+#define PG_ICACHE	(1ull << 15)	/* instruction caches have seen these contents; cleared by who writes them */
 #define PG_FLAGS	0xffffull
 
 #define PAGE_REF_SHIFT	16

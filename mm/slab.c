@@ -551,10 +551,9 @@ void slab_show(struct seq *m)
 	struct kmem_cache *c;
 
 	seq_puts(m, "slabinfo - version: 2.1\n");
-	seq_puts(
-		m,
-		"# name            <active_objs> <num_objs> <objsize> <objperslab> <pagesperslab>"
-		" : tunables <limit> <batchcount> <sharedfactor> : slabdata <active_slabs> <num_slabs> <sharedavail>\n");
+	seq_puts(m, "# name            <active_objs> <num_objs> <objsize> <objperslab> <pagesperslab>");
+	seq_puts(m, " : tunables <limit> <batchcount> <sharedfactor>");
+	seq_puts(m, " : slabdata <active_slabs> <num_slabs> <sharedavail>\n");
 	mutex_lock(&caches_mutex);
 	list_for_each_entry(c, &caches, caches) {
 		u32 active = READ_ONCE(c->partial.nr) + READ_ONCE(c->full.nr), slabs = active + READ_ONCE(c->empty.nr);

@@ -22,7 +22,8 @@
 long do_brk(uintptr_t brk)
 {
 	struct mm *mm = current->mm;
-	uintptr_t old_end, new_end;
+	uintptr_t old_end = 0, new_end = 0;
+	bool locked = false;
 	long ret;
 
 	if (down_write_killable(&mm->mmap_lock))
@@ -43,9 +44,12 @@ long do_brk(uintptr_t brk)
 			goto out;
 	}
 	mm->brk = brk;
+	locked = new_end > old_end && mm->def_flags & VM_LOCKED;
 out:
 	ret = (long)mm->brk;
 	mmap_write_unlock(mm);
+	if (locked)
+		(void)mm_populate(mm, old_end, new_end, POPULATE_AUTO);
 	return ret;
 }
 

@@ -9,6 +9,8 @@
 #define STACK_GUARD	(256ul << PAGE_SHIFT)	/* kept free below a vma that grows down */
 #define USER_MIN	PAGE_SIZE		/* the first page is never mapped */
 
+#define MAX_FILE_PAGES	(1ull << 32)		/* page indices of files have 32 bits */
+
 #define VM_ACCESS	(VM_READ | VM_WRITE | VM_EXEC)
 #define VM_MAYALL	(VM_MAYREAD | VM_MAYWRITE | VM_MAYEXEC)
 

@@ -208,7 +208,7 @@ def run_boot(row, report):
 def run_host(row, report):
     """The host tests; if they print KTAP it is read, else the status counts as one test."""
     reader = ktap.Reader()
-    status, output = make("host", "DEBUG=")
+    status, output = make("-Otarget", "host", "DEBUG=")
     lines = output.splitlines()
     for suite in filter(None, map(reader.feed, lines)):
         report.suite(row, suite)

@@ -3,8 +3,8 @@
  *
  * The boot CPU comes from SBI firmware or a boot loader in S-mode with the MMU off, a0 = its hart, a1 = physical
  * address of the device tree, at whatever multiple of 2 MiB the image was loaded. Until the MMU is on, every address is
- * taken relative to pc, so code and data are reached where they were loaded. The others come from rv_cpu_entry the same
- * way, with a1 = their struct cpu.
+ * taken relative to pc, so code and data are reached where they were loaded. The others come the same way to
+ * rv_cpu_entry.
  *
  * Nothing is mapped at its physical address: the fetch that follows the write of satp faults, and stvec holds the
  * linked address of where to go on. If the machine does not have the mode, the write does nothing, and the next one is
@@ -45,6 +45,10 @@ _start:
 
 boot_entry:
 	clean_status
+	la	t0, boot_hart_taken
+	li	t1, 1
+	amoswap.w.aqrl t1, t1, (t0)
+	bnez	t1, rv_cpu_entry
 	mv	s1, a0
 	mv	s2, a1
 	la	t0, _bss_start
@@ -97,8 +101,25 @@ boot_high:
 	mv	a1, s2
 	call	rv_setup
 
+	/*
+	 * A hart that arch_cpu_start() asked for. OpenSBI up to 1.1 announces the request before it has stored where to
+	 * go with what in a1, so a hart that looks at the wrong moment comes here with another a1, or to _start with
+	 * the boot hart's arguments. Only a0 is sure: rv_harts says which CPU that is.
+	 */
 	.globl	rv_cpu_entry
 rv_cpu_entry:
+	la	t0, rv_harts
+	la	t1, rv_harts_end
+1:	ld	a1, 8(t0)
+	fence	r, r
+	ld	t2, 0(t0)
+	beqz	a1, 2f
+	beq	t2, a0, 3f
+2:	addi	t0, t0, 16
+	bltu	t0, t1, 1b
+	fence
+	j	rv_cpu_entry
+3:	fence	r, rw
 	la	t0, rv_kernel_satp
 	ld	a0, 0(t0)
 	la	t0, cpu_high_address
@@ -126,9 +147,18 @@ boot_stack:
 	.skip	1 << KSTACK_SHIFT
 boot_stack_top:
 
-	/* Not const here: early.c fills it in. */
+	.balign	16
+	.globl	rv_harts
+rv_harts:
+	.skip	MAX_HARTS * 16
+rv_harts_end:
+
 	.data
 	.balign	8
+boot_hart_taken:
+	.word	0
+	.word	0
+	/* Not const here: early.c fills it in. */
 	.globl	rv_layout
 rv_layout:
 	.skip	9 * 8

@@ -2,6 +2,7 @@
 /* What the files of this port tell each other. */
 #include "lib/types.h"
 
+struct cpu;
 struct task;
 struct trapframe;
 
@@ -48,6 +49,11 @@ void rv_console_drain(void);
 void rv_platform_init(void);
 
 /* head.S, entry.S, fpu.S */
+struct rv_hart {
+	u64 hart;
+	struct cpu *cpu; /* written last; NULL: not asked for yet */
+};
+extern struct rv_hart rv_harts[];
 extern char boot_stack[], rv_cpu_entry[], trap_entry[], rv_kernel_thread[], rv_user_thread[];
 void rv_fp_save(struct task *t);
 void rv_fp_load(struct task *t);

@@ -13,16 +13,21 @@
 #include "kernel/ipi.h"
 #include "kernel/syscall.h"
 #include "kernel/task.h"
+#include "lib/atomic.h"
 
 DEFINE_PER_CPU(static char __aligned(16), overflow_stack[OVERFLOW_STACK_SIZE]);
+
+static_assert(MAX_HARTS == NR_CPUS, "head.S has room for as many");
 
 int arch_cpu_start(struct cpu *c)
 {
 	struct sbi_result r;
 
 	c->curr = c->idle;
+	rv_harts[c->id].hart = boot_info.hwid[c->id];
+	smp_store_release(&rv_harts[c->id].cpu, c);
 	mb();
-	r = sbi_call(SBI_HSM, 0, boot_info.hwid[c->id], rv_image_phys(rv_cpu_entry), (u64)(uintptr_t)c, 0);
+	r = sbi_call(SBI_HSM, 0, boot_info.hwid[c->id], rv_image_phys(rv_cpu_entry), 0, 0);
 	return r.error ? -EIO : 0;
 }
 

@@ -352,12 +352,15 @@ SYSCALL5(mount, const char __user *, usource, const char __user *, upath, const 
 		err = get_string(utype, type, sizeof(type));
 	if (!err)
 		err = get_string(udata, data, sizeof(data));
-	if (!err)
-		err = user_path(AT_FDCWD, upath, WALK_FOLLOW, &at);
 	if (err)
 		return err;
-	err = do_mount(type, source, data, flags, &at);
-	path_put(&at);
+	do {
+		err = user_path(AT_FDCWD, upath, WALK_FOLLOW, &at);
+		if (err)
+			return err;
+		err = do_mount(type, source, data, flags, &at);
+		path_put(&at);
+	} while (err == -ESTALE);
 	return err;
 }
 

@@ -204,7 +204,10 @@ int mount_at(const char *type, const char *source, const char *options, bool rea
 void mount_cross(struct path *p);
 /** Text of the path from `root`: into the end of buf; start inside buf, or ERR_PTR(-ENAMETOOLONG). */
 char *path_text(const struct path *p, const struct path *root, char *buf, size_t n);
-/** What mount(2) and umount2(2) do once their arguments are in the kernel; at is counted by the caller. */
+/**
+ * What mount(2) and umount2(2) do once their arguments are in the kernel; at is counted by the caller. -ESTALE: it was
+ * unmounted meanwhile, look it up again.
+ */
 long do_mount(const char *type, const char *source, const char *options, unsigned long flags, const struct path *at);
 long do_umount(struct path *at, int flags);
 void mounts_show(struct seq *m);

@@ -206,7 +206,7 @@ int mount_at(const char *type_name, const char *source, const char *options, boo
 	} else if (at->mnt->sb == sb && at->dentry == sb->root) {
 		err = -EBUSY;	/* the same thing is there already */
 	} else if (at->mnt != fs_root.mnt && !at->mnt->parent) {
-		err = -EINVAL;	/* unmounted since it was looked up: nobody would find the new mount */
+		err = -ESTALE;	/* unmounted since it was looked up: nobody would find the new mount */
 	} else if (at->dentry->parent && !dentry_hooked(at->dentry) && !at->dentry->inode->ops->lookup) {
 		err = -ENOENT;
 	} else {

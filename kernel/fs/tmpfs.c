@@ -198,6 +198,8 @@ static long write_page(struct mapping *m, u64 pos, struct uio *u, size_t n)
 	if (IS_ERR(p))
 		return PTR_ERR(p);
 	got = uio_get(u, (char *)page_to_virt(p) + off, n);
+	if (unlikely(page_flag(p, PG_ICACHE)))
+		page_clear_flag(p, PG_ICACHE);	/* program text was written: see sync_instructions in mm/fault.c */
 	put_page(p);
 	return got ? (long)got : -EFAULT;
 }

@@ -302,11 +302,14 @@ KTEST_MM(race, zap_and_zap)
 	struct part part = { DROP, va, 0, false };
 	struct kt_crowd crowd;
 
+	KT_ASSERT(va);
+	kt_make_plain(va);
 	for (int round = 0; round < 5; round++) {
-		KT_ASSERT(va && kt_put(va, 1));
+		KT_ASSERT(kt_put(va, 1) && kt_plain_read(va) == 1);
 		if (!hold(&crowd, "zap:after-unhook", &part))
 			return;
 		KT_EQ(do_madvise(current->mm, va, PAGE_SIZE, MADV_DONTNEED), 0);
+		KT_EXPECT(kt_plain_read(va) == KT_NOTHING);
 		KT_EQ(kt_peek(va), 0);
 		let_go(&crowd, &part);
 		KT_EQ(kt_peek(va), 0);

@@ -145,6 +145,59 @@ unsigned kt_wrong(uintptr_t va, size_t pages, u64 first)
 	return wrong;
 }
 
+/*
+ * The function's first instruction is the access, and the exception table has an entry for it: a fault goes on in kt_plain_refused as if that had
+ * been called.
+ */
+u64 kt_plain_load(const u64 *p);
+u64 kt_plain_refused(const u64 *p);
+
+__attribute__((__noinline__, __noclone__, __optimize__("omit-frame-pointer"))) u64 kt_plain_load(const u64 *p)
+{
+	return *p;
+}
+
+noinline u64 kt_plain_refused(const u64 *p)
+{
+	return KT_NOTHING;
+}
+
+__asm__(".pushsection __ex_table, \"a\"\n\t"
+	".balign 4\n\t"
+	".4byte kt_plain_load - .\n\t"
+	".4byte kt_plain_refused - .\n\t"
+	".popsection");
+
+u64 kt_plain_read(uintptr_t va)
+{
+	u64 value;
+
+	pagefault_disable();
+	value = kt_plain_load((const u64 *)va);
+	pagefault_enable();
+	return value;
+}
+
+unsigned kt_plain_wrong(uintptr_t va, size_t pages, u64 first)
+{
+	unsigned wrong = 0;
+
+	for (size_t i = 0; i < pages; i++)
+		wrong += kt_plain_read(va + i * PAGE_SIZE) != first + i;
+	return wrong;
+}
+
+void kt_make_plain(uintptr_t va)
+{
+	struct vma *vma;
+
+	down_write(&current->mm->mmap_lock);
+	vma = vma_lookup(current->mm, va);
+	if (vma)
+		vma->prot = pgprot_make(PROT_R | PROT_W);
+	up_write(&current->mm->mmap_lock);
+}
+
 pte_t kt_pte(uintptr_t va)
 {
 	pte_t *e = pt_lookup(current->mm, va);

@@ -54,6 +54,14 @@ bool kt_get(uintptr_t va, u64 *value);
 /** What is read, KT_NOTHING if the access faults. */
 #define KT_NOTHING 0xbad0bad0bad0bad0ull
 u64 kt_peek(uintptr_t va);
+/**
+ * Plain loads of the kernel, without the user access functions. They are allowed for memory whose entries do not say that it is the user's:
+ * kt_make_plain() has the pages of the vma at va entered like that from now on. QEMU empties the TLB of riscv64 when the right to user memory is
+ * switched on or off, so only a plain load can see a stale translation there. No fault is handled: KT_NOTHING.
+ */
+void kt_make_plain(uintptr_t va);
+u64 kt_plain_read(uintptr_t va);
+unsigned kt_plain_wrong(uintptr_t va, size_t pages, u64 first);
 /** Write first + i to each page: how many accesses faulted. */
 unsigned kt_fill(uintptr_t va, size_t pages, u64 first);
 /** How many pages do not hold first + i. */

@@ -40,6 +40,9 @@ struct ktap_case {
 /* An entry of the table: the function's name is the case's. */
 #define CASE(fn) { #fn, fn }
 
+/* Failed checks of one case that are shown. */
+#define KTAP_SHOWN 20
+
 /* Shared by all processes of a case. */
 struct ktap_shared {
 	volatile int failures;
@@ -98,8 +101,12 @@ static inline bool ktap_check(bool cond, const char *file, int line, const char 
 	int err = errno;
 
 	if (!cond) {
-		__atomic_fetch_add(&ktap_state->failures, 1, __ATOMIC_RELAXED);
-		diag("%s:%d: failed: %s (errno %d, %s)", file, line, text, err, strerror(err));
+		int before = __atomic_fetch_add(&ktap_state->failures, 1, __ATOMIC_RELAXED);
+
+		if (before < KTAP_SHOWN)
+			diag("%s:%d: failed: %s (errno %d, %s)", file, line, text, err, strerror(err));
+		else if (before == KTAP_SHOWN)
+			diag("more failures of this case are not shown");
 	}
 	return cond;
 }

@@ -1,5 +1,6 @@
 /*
- * t_vfs: what t_file and t_pipe leave out. Exchanging names, descriptors without a path, FIFOs, sendfile, select, mounts,
+ * t_vfs: what t_file and t_pipe leave out. Exchanging names, descriptors without a path, FIFOs, sendfile, select,
+ * mounts,
  * /proc/PID/fd; and storms in which several processes make, map, cut and remove the same few files.
  * Every case works in a directory of its own below /tmp.
  */
@@ -141,7 +142,6 @@ static void without_a_path(void)
 	CHECK(read(fd, &value, 8) == 8 && value == 8);
 	CHECK_ERR(read(fd, &value, 8), EAGAIN);
 	CHECK_ERR(read(fd, &value, 7), EINVAL);
-	CHECK_ERR(lseek(fd, 0, SEEK_SET), ESPIPE);
 	close(fd);
 	fd = memfd_create("some name", MFD_CLOEXEC);
 	REQUIRE(fd >= 0);
@@ -238,10 +238,10 @@ static void selecting(void)
 	FD_SET(a[1], &out);
 	CHECK_EQ(select(b[1] + 1, &in, &out, NULL, NULL), 2);
 	CHECK(!FD_ISSET(a[0], &in) && FD_ISSET(b[0], &in) && FD_ISSET(a[1], &out));
+	close(a[0]);
 	FD_ZERO(&in);
-	FD_SET(500, &in);
-	tv = (struct timeval){ 0, 0 };
-	CHECK_ERR(select(501, &in, NULL, NULL, &tv), EBADF);
+	FD_SET(a[0], &in);
+	CHECK_ERR(select(a[0] + 1, &in, NULL, NULL, NULL), EBADF);
 	CHECK_ERR(select(-1, NULL, NULL, NULL, &tv), EINVAL);
 }
 
@@ -280,7 +280,8 @@ static void times_and_owners(void)
 	ts[1].tv_nsec = 1000000000;
 	CHECK_ERR(futimens(fd, ts), EINVAL);
 	CHECK_EQ(fchmod(fd, 0640), 0);
-	CHECK(statx(AT_FDCWD, "a", 0, STATX_BASIC_STATS, &stx) == 0 && stx.stx_mode == (S_IFREG | 0640) && stx.stx_size == 1);
+	CHECK(statx(AT_FDCWD, "a", 0, STATX_BASIC_STATS, &stx) == 0 && stx.stx_mode == (S_IFREG | 0640) &&
+	      stx.stx_size == 1);
 	CHECK_EQ(statx(fd, "", AT_EMPTY_PATH, STATX_BASIC_STATS, &stx), 0);
 	CHECK_ERR(statx(AT_FDCWD, "a", 0x40000000, STATX_BASIC_STATS, &stx), EINVAL);
 	if (fchown(fd, 12, 34) == 0)
@@ -530,8 +531,8 @@ static void work_on_mounts(void)
 	if (mount("storm", where, "tmpfs", 0, "size=40k") < 0)
 		_exit(errno == EPERM ? 0 : 1);
 	fd = open(some_name(name), O_CREAT | O_RDWR, 0644);
-	while (fd >= 0 && write(fd, buf, sizeof(buf)) > 0)
-		;
+	for (int n = 0; fd >= 0 && n < 20 && write(fd, buf, sizeof(buf)) > 0; n++)
+		;	/* the mount may be gone already, and with it the limit */
 	if (below(2))
 		close(fd);
 	for (int tries = 0; umount2(where, below(2) ? MNT_DETACH : 0) < 0 && tries < 50; tries++)
@@ -576,7 +577,8 @@ static void storm_of_mounts(void)
 /* Processes come and go while others read all that /proc says of them. */
 static void work_on_proc(void)
 {
-	static const char *const files[] = { "stat", "status", "maps", "cmdline", "comm", "limits", "exe", "cwd", "fd", "task" };
+	static const char *const files[] = { "stat",   "status", "maps", "cmdline", "comm",
+					     "limits", "exe",	 "cwd",	 "fd",	    "task" };
 	char path[300], text[2000];
 	struct dirent *e;
 	DIR *d;
@@ -596,7 +598,8 @@ static void work_on_proc(void)
 			continue;
 		snprintf(path, sizeof(path), "/proc/%.20s/%s", e->d_name, files[below(10)]);
 		if (proc_read(path, text, sizeof(text)) < 0)
-			CHECK(errno == ENOENT || errno == ESRCH || errno == EISDIR || errno == EACCES || errno == EINVAL);
+			CHECK(errno == ENOENT || errno == ESRCH || errno == EISDIR || errno == EACCES ||
+			      errno == EINVAL);
 	}
 	closedir(d);
 }
@@ -619,9 +622,21 @@ static void storm_of_processes(void)
 }
 
 static const struct ktap_case cases[] = {
-	CASE(exchange), CASE(special_files), CASE(fifo), CASE(without_a_path), CASE(names_of_descriptors), CASE(sending_files),
-	CASE(selecting), CASE(pipe_size), CASE(times_and_owners), CASE(randomness), CASE(mounting), CASE(storm_of_names),
-	CASE(storm_of_mappings), CASE(storm_of_mounts), CASE(storm_of_processes),
+	CASE(exchange),
+	CASE(special_files),
+	CASE(fifo),
+	CASE(without_a_path),
+	CASE(names_of_descriptors),
+	CASE(sending_files),
+	CASE(selecting),
+	CASE(pipe_size),
+	CASE(times_and_owners),
+	CASE(randomness),
+	CASE(mounting),
+	CASE(storm_of_names),
+	CASE(storm_of_mappings),
+	CASE(storm_of_mounts),
+	CASE(storm_of_processes),
 };
 
 KTAP_MAIN(cases)

@@ -10,7 +10,8 @@
  *	state of prev, loads next's, sets arch_current() and the kernel stack that traps from user mode will use. Returns, on next's
  *	stack, the task that ran before it. The address space was switched before.
  *   void arch_thread_kernel(struct task *t, void (*fn)(void *), void *arg)
- *	t will start in schedule_tail(prev) (kernel/sched.c), then fn(arg), with interrupts on; fn does not return.
+ *	t will start in schedule_tail(prev) (kernel/sched.c), then fn(arg), with interrupts on. If fn returns, the task
+ *	goes to user mode through task_trapframe(t), which arch_start_user() filled in meanwhile: so init becomes a program.
  *   int arch_thread_user(struct task *t, const struct trapframe *parent, uintptr_t sp, uintptr_t tls, bool set_tls)
  *	t will start in schedule_tail(prev), then return to user mode like `parent` with return value 0; sp == 0 keeps parent's.
  *	Copies the current task's FPU and TLS state. 0 or -ENOMEM.

@@ -174,9 +174,8 @@ void host_frames_allocated(u64 pfn, u64 n)
 					  get(t->tlb[i].tag) << PAGE_SHIFT);
 		for (unsigned i = 0; id && i < WALK_ENTRIES; i++)
 			if (cached_leads_to(&t->walk[i], id, pfn, n) && usable_id(t) == id)
-				host_fail(
-					"frame %#llx is allocated while CPU %u has it as a page table in its walk cache",
-					pfn, cpu);
+				host_fail("frame %#llx is allocated while CPU %u has it as a table in its walk cache",
+					  pfn, cpu);
 	}
 	for (u64 i = 0; i < n; i++)
 		set(generation[pfn + i], get(generation[pfn + i]) + 1);

@@ -84,6 +84,11 @@ static void test_mmap(void)
 	EXPECT(do_mmap(NULL, AT, P, RW, MAP_SHARED | MAP_ANONYMOUS | MAP_GROWSDOWN, 0), -EINVAL);
 	EXPECT(do_mmap(f, AT, P, RW, MAP_SHARED_VALIDATE | 0x4000000, 0), -EOPNOTSUPP);
 	EXPECT(do_mmap(f, AT, P, RW, MAP_SHARED, ~0ull), -EOVERFLOW);
+	EXPECT(do_mmap(f, AT, P, RW, MAP_SHARED, MAX_FILE_PAGES), -EOVERFLOW);
+	EXPECT(do_mmap(f, AT, P, RW, MAP_SHARED | MAP_FIXED, MAX_FILE_PAGES - 1), AT);
+	EXPECT(put(AT, 1), -EIO);
+	EXPECT(do_mremap(AT, P, 2 * P, MREMAP_MAYMOVE, 0), -EINVAL);
+	EXPECT(unmap(AT, P), 0);
 	EXPECT(do_mmap(NULL, 0, nr_total_pages() * 2 * P, RW, ANON, 0), -ENOMEM);
 	CHECK(do_mmap(NULL, 0, nr_total_pages() * 2 * P, RW, ANON | MAP_NORESERVE, 0) > 0, "MAP_NORESERVE");
 	CHECK(do_mmap(NULL, 0, nr_total_pages() * 2 * P, PROT_READ, ANON, 0) > 0, "read-only is no commitment");
@@ -170,6 +175,9 @@ static void test_stack(void)
 	CHECK(get(current->mm->sigtramp), "the trampoline is empty");
 	EXPECT(put(current->mm->sigtramp, 1), -EACCES);
 	EXPECT(do_mprotect(current->mm->sigtramp, P, RW), -EACCES);
+	EXPECT(do_mremap(current->mm->sigtramp, P, P, MREMAP_MAYMOVE | MREMAP_FIXED, 0x50000000), 0x50000000);
+	EXPECT(current->mm->sigtramp, 0x50000000);
+	CHECK(get(0x50000000), "the trampoline is empty");
 	leave();
 }
 

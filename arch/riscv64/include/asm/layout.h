@@ -41,6 +41,7 @@
 #define SATP_ASID_MASK		0xffff
 
 #define KSTACK_SHIFT		14
+#define MAX_HARTS		128		/* NR_CPUS */
 #define OVERFLOW_STACK_SIZE	8192
 
 /* struct trapframe */
