@@ -4,6 +4,8 @@
  */
 #include "kernel/race.h"
 
+#include <arch/trap.h>
+
 #include "kernel/cpu.h"
 #include "kernel/sched.h"
 #include "kernel/task.h"
@@ -12,6 +14,7 @@
 #include "lib/err.h"
 #include "mm/mman.h"
 #include "mm/palloc.h"
+#include "mm/pgtable.h"
 #include "mm/tlb.h"
 #include "mm/vma.h"
 #include "mm/vmstat.h"
@@ -313,6 +316,48 @@ KTEST_MM(race, zap_and_zap)
 		KT_EQ(kt_peek(va), 0);
 		let_go(&crowd, &part);
 		KT_EQ(kt_peek(va), 0);
+	}
+}
+
+/*
+ * The page has another owner, in whose address space nobody knows of our unfinished flush. He must not come to own it alone before that: he would write
+ * into it, or give it back, while this CPU can still read it.
+ */
+KTEST_MM(race, zap_and_the_other_owner)
+{
+	uintptr_t va = kt_map(1, RW);
+	struct part part = { DROP, va, 0, false };
+	struct kt_crowd crowd;
+	struct mm *child;
+	struct page *p;
+	u64 seen;
+
+	KT_ASSERT(va);
+	kt_make_plain(va);
+	for (int leaves = 0; leaves < 2; leaves++) {
+		KT_EXPECT(kt_put(va, 1));
+		child = mm_dup(current->mm);
+		KT_ASSERT(!IS_ERR(child));
+		p = kt_page(va);
+		KT_EQ(kt_plain_read(va), 1);
+		if (!hold(&crowd, "zap:after-unhook", &part)) {
+			mmput(child);
+			return;
+		}
+		if (leaves) {
+			mmput(child);
+		} else {
+			KT_EQ(handle_mm_fault(child, va, FAULT_WRITE), 0);
+			*(u64 *)page_to_virt(pfn_to_page(pte_pfn(pte_load(pt_lookup(child, va))))) = 5;
+		}
+		seen = kt_plain_read(va);
+		KT_EXPECT(seen == 1 || seen == KT_NOTHING);
+		KT_EQ(page_type(p), PAGE_ANON);
+		KT_EXPECT(page_refs(p) >= 1);
+		let_go(&crowd, &part);
+		KT_EQ(kt_peek(va), 0);
+		if (!leaves)
+			mmput(child);
 	}
 }
 
