@@ -18,6 +18,7 @@
 #include "kernel/ipi.h"
 #include "kernel/param.h"
 #include "kernel/printk.h"
+#include "kernel/race.h"
 #include "kernel/task.h"
 #include "lib/bits.h"
 #include "lib/random.h"
@@ -288,6 +289,7 @@ static struct page *node_alloc(unsigned nid, unsigned order, unsigned gfp)
 		p = buddy_take(n, nid, set, order);
 	}
 	node_unlock(n, flags);
+	race_point("palloc:block-taken");
 	return p ? page_prepare(p, order, gfp, set) : NULL;
 }
 

@@ -256,6 +256,47 @@ KTEST(locks, spinlock_excludes)
 	KT_EQ(c.value, 2000 * min(2 * nr_cpus, 64u));
 }
 
+struct contended {
+	spinlock_t spin;
+	u64 count;
+	u64 end;
+};
+
+static int contender(void *arg)
+{
+	struct contended *c = arg;
+
+	while (clock_ns() < c->end) {
+		for (int i = 0; i < 100; i++) {
+			spin_lock(&c->spin);
+			c->count++;
+			spin_unlock(&c->spin);
+		}
+		cond_resched();
+	}
+	return 0;
+}
+
+static u64 contend(unsigned cpus)
+{
+	struct contended c = { .count = 0, .end = clock_ns() + 200 * NSEC_PER_MSEC };
+
+	spin_lock_init(&c.spin, RANK_SPIN_LEAF);
+	kt_threads(cpus, contender, &c);
+	return c.count;
+}
+
+/* A measurement, not a check: more vCPUs than host cores should not bring a contended lock to its knees. */
+KTEST(locks, contention_is_reported)
+{
+	u64 two = contend(min(nr_cpus, 2u)), all = contend(nr_cpus);
+
+	KT_EXPECT(two && all);
+	if (two && nr_cpus > 2)
+		kt_diag("%llu acquisitions by 2 CPUs, %llu by %u: %llu %%", (unsigned long long)two, (unsigned long long)all, nr_cpus,
+			(unsigned long long)(all * 100 / two));
+}
+
 static int mutex_counter(void *arg)
 {
 	struct counted *c = arg;

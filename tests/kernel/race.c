@@ -382,6 +382,67 @@ KTEST_MM(race, zap_and_fork)
 	mmput(child);
 }
 
+/* ---- page allocator */
+
+static struct page *taken;
+
+static int take_block(void *unused)
+{
+	taken = alloc_pages(1, GFP_KERNEL);
+	return 0;
+}
+
+/* Two buddies of order 1, allocated; both NULL if there is no such pair to be had. */
+static void get_buddies(struct page **a, struct page **b)
+{
+	struct page *held[40];
+	unsigned n = 0;
+
+	*a = *b = NULL;
+	while (n < ARRAY_SIZE(held) && (held[n] = alloc_pages(1, GFP_KERNEL)))
+		n++;
+	for (unsigned i = 0; i < n && !*a; i++) {
+		for (unsigned k = 0; k < n && held[i]; k++) {
+			if (held[k] && page_to_pfn(held[k]) == (page_to_pfn(held[i]) ^ 2)) {
+				*a = held[i];
+				*b = held[k];
+				held[i] = held[k] = NULL;
+			}
+		}
+	}
+	while (n)
+		if (held[--n])
+			free_pages(held[n], 1);
+}
+
+/* A block is off its list, and its descriptor not filled in yet. Its buddy comes back and must not merge with it. */
+KTEST(race, block_taken_and_buddy_freed)
+{
+	struct page *a, *b;
+	struct task *t;
+
+	if (nr_cpus < 2) {
+		kt_skip("one CPU only");
+		return;
+	}
+	get_buddies(&a, &b);
+	KT_ASSERT(a && b);
+	free_pages(a, 1);	/* what was freed last is taken first */
+	taken = NULL;
+	race_arm("palloc:block-taken");
+	t = kthread_run_on(1, take_block, NULL, "taker");
+	KT_EXPECT(!IS_ERR(t) && !race_wait(SOON));
+	free_pages(b, 1);
+	KT_EXPECT(page_type(b) == PAGE_BUDDY && page_order(b) == 1);
+	race_release();
+	if (!IS_ERR(t))
+		kthread_stop(t);
+	KT_EXPECT(taken == a);
+	if (taken)
+		free_pages(taken, 1);
+	palloc_check();
+}
+
 /* ---- wake-ups */
 
 static struct {

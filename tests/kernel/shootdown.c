@@ -28,6 +28,7 @@ static struct {
 	u32 stop;		/* atomic */
 	u32 stale;		/* atomic. reads that saw what was gone */
 	u32 reads;		/* atomic. that did not fault */
+	u32 tries;		/* atomic. all */
 	u64 example;
 } shared;
 
@@ -40,6 +41,7 @@ static void reader(void *unused, unsigned nr)
 		struct place *p = &shared.place[k / 2 & 1];
 		u64 floor = __atomic_load_n(&p->floor, __ATOMIC_ACQUIRE), v = plain ? kt_plain_read(p->va) : kt_peek(p->va);
 
+		__atomic_fetch_add(&shared.tries, 1, __ATOMIC_RELAXED);
 		if (v != KT_NOTHING) {
 			__atomic_fetch_add(&shared.reads, 1, __ATOMIC_RELAXED);
 			/* Zero is a page that nobody has written yet. Anything else without the mark is a frame that was used again. */
@@ -63,7 +65,7 @@ static void readers_start(struct kt_crowd *crowd, uintptr_t a, uintptr_t b)
 {
 	shared.place[0] = (struct place){ a, 0 };
 	shared.place[1] = (struct place){ b, 0 };
-	shared.stop = shared.stale = shared.reads = 0;
+	shared.stop = shared.stale = shared.reads = shared.tries = 0;
 	kt_make_plain(a);
 	kt_make_plain(b);
 	kt_crowd_start(crowd, nr_readers(), reader, NULL);
@@ -78,13 +80,13 @@ static void readers_stop(struct kt_crowd *crowd)
 	KT_EXPECT(shared.reads > 0);
 }
 
-/* Give the others the time to cache a translation. */
+/* Give the others the time to cache a translation, or to use a stale one. */
 static void let_them_read(void)
 {
-	u32 before = READ_ONCE(shared.reads);
-	u64 end = clock_ns() + 2 * NSEC_PER_MSEC;
+	u32 before = READ_ONCE(shared.tries);
+	u64 end = clock_ns() + 5 * NSEC_PER_MSEC;
 
-	while (READ_ONCE(shared.reads) - before < 2 * nr_readers() && clock_ns() < end) {
+	while (READ_ONCE(shared.tries) - before < 4 * nr_readers() && clock_ns() < end) {
 		sched_yield();
 		cpu_relax();
 	}
@@ -109,6 +111,7 @@ KTEST_MM(shootdown, munmap)
 		KT_EQ(kt_unmap(va, 1), 0);
 		gone(0, g + 1);
 		gone(1, g + 1);
+		let_them_read();
 	}
 	readers_stop(&crowd);
 }
@@ -128,6 +131,7 @@ KTEST_MM(shootdown, replaced)
 		gone(0, g + 1);
 		gone(1, g + 1);
 		kt_make_plain(va);
+		let_them_read();
 	}
 	readers_stop(&crowd);
 }
@@ -148,6 +152,7 @@ KTEST_MM(shootdown, dontneed)
 		gone(0, g + 1);
 		KT_EQ(do_madvise(current->mm, va + PAGE_SIZE, 59 * PAGE_SIZE, MADV_DONTNEED), 0);
 		gone(1, g + 1);
+		let_them_read();
 	}
 	readers_stop(&crowd);
 }
@@ -165,6 +170,7 @@ KTEST_MM(shootdown, mremap)
 		let_them_read();
 		KT_EQ(do_mremap(at[now], PAGE_SIZE, PAGE_SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, at[!now]), at[!now]);
 		gone(now, g + 1);
+		let_them_read();
 		KT_EQ(kt_peek(at[!now]), MAGIC | g);
 		now = !now;
 	}
@@ -190,6 +196,7 @@ KTEST_MM(shootdown, copy_on_write)
 		KT_EXPECT(kt_put(va, MAGIC | g));
 		gone(0, g);
 		gone(1, g);
+		let_them_read();
 		mmput(child);
 	}
 	readers_stop(&crowd);
