@@ -1,9 +1,11 @@
 #pragma once
 /*
- * Per-CPU data. Each CPU has a block: struct cpu, followed by its copy of the section "percpu". The contract's this_cpu() finds the
- * block through a register. A variable is declared with DEFINE_PER_CPU and reached with this_cpu_ptr() or per_cpu_ptr().
+ * Per-CPU data. Each CPU has a block: struct cpu, followed by its copy of the section "percpu". The contract's
+ * this_cpu() finds the block through a register. A variable is declared with DEFINE_PER_CPU and reached with
+ * this_cpu_ptr() or per_cpu_ptr().
  *
- * The kernel is not preemptible, so a pointer from this_cpu_ptr() stays good until the task sleeps; only interrupts come in between.
+ * The kernel is not preemptible, so a pointer from this_cpu_ptr() stays good until the task sleeps; only interrupts
+ * come in between.
  */
 #include <arch/cpu.h>
 
@@ -23,9 +25,11 @@ struct cpu {
 	int node;
 	struct task *idle;
 	struct mm *active_mm;	/* whose root is loaded; this CPU, interrupts off */
-	struct mm *drop_mm;	/* the mm that the previous task had borrowed: dropped after the switch; this CPU, interrupts off */
+	/* the mm that the previous task had borrowed: dropped after the switch; this CPU, interrupts off */
+	struct mm *drop_mm;
 	u64 stamp;		/* cpu_counter() when the CPU last changed between user, kernel and idle; this CPU */
-	u64 user_count;		/* counter units in user mode, kernel, idle; read by others without a lock: statistics */
+	/* counter units in user mode, kernel, idle; read by others without a lock: statistics */
+	u64 user_count;
 	u64 kernel_count;
 	u64 idle_count;
 	struct arch_cpu arch;

@@ -1,5 +1,6 @@
 /*
- * Between the ports' entry code and the kernel: what happens around every trap. See entry.h; interrupts are off throughout unless said.
+ * Between the ports' entry code and the kernel: what happens around every trap. See entry.h; interrupts are off
+ * throughout unless said.
  */
 #include "kernel/entry.h"
 
@@ -57,7 +58,10 @@ static inline void leave_kernel(void)
 	account_kernel_end();
 }
 
-/* Everything that must happen before user mode is entered, until there is nothing left. Apart, so that the usual way needs no stack frame. */
+/*
+ * Everything that must happen before user mode is entered, until there is nothing left. Apart, so that the usual way
+ * needs no stack frame.
+ */
 static noinline void exit_with_work(struct trapframe *tf)
 {
 	while (work_pending(current)) {

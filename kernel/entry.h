@@ -1,6 +1,7 @@
 #pragma once
 /*
- * Between the ports' entry code and the kernel: accounting, system calls, return to user mode. Interrupts are off at every call here.
+ * Between the ports' entry code and the kernel: accounting, system calls, return to user mode. Interrupts are off at
+ * every call here.
  */
 #include "kernel/cpu.h"
 #include "kernel/task.h"

@@ -1,6 +1,7 @@
 #pragma once
 /*
- * What memory management and processes need from files: the seam between mm/, kernel/ and kernel/fs/. All sleep unless said otherwise.
+ * What memory management and processes need from files: the seam between mm/, kernel/ and kernel/fs/. All sleep unless
+ * said otherwise.
  */
 #include "lib/types.h"
 
@@ -48,5 +49,8 @@ struct fs_context *fs_create(void);			/* at the root */
 /** Open path on current's lowest free descriptor (init's console); fd or -errno. */
 int kernel_open_fd(const char *path, int flags, int mode);
 
-/** Boot: mount the tmpfs root and unpack the initramfs from memory into it. 0 or -errno, with a message that says what was wrong. */
+/**
+ * Boot: mount the tmpfs root and unpack the initramfs from memory into it. 0 or -errno, with a message that says what
+ * was wrong.
+ */
 int rootfs_init(const void *cpio, size_t size);

@@ -1,5 +1,8 @@
 #pragma once
-/* Functions that run once at boot, in a kernel thread, all CPUs up, in link order within a level. A negative result is reported. */
+/*
+ * Functions that run once at boot, in a kernel thread, all CPUs up, in link order within a level. A negative result is
+ * reported.
+ */
 #define INITCALL(level, fn) \
 	static int (*const __initcall_##fn)(void) __attribute__((used, section("initcalls_" #level))) = fn
 

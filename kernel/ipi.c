@@ -1,15 +1,17 @@
 /*
  * Calls on other CPUs.
  *
- * A CPU has one slot for the call it makes: function, argument, and the set of CPUs that still have to run it. It sets its bit in each
- * target's `senders` mask and sends the IPI. A target takes its senders mask by exchange, runs each sender's function, and takes itself out of the sender's
- * `pending` set. The sender reuses the slot when that set is empty. So a call needs no memory, whatever the number of CPUs.
+ * A CPU has one slot for the call it makes: function, argument, and the set of CPUs that still have to run it. It sets
+ * its bit in each target's `senders` mask and sends the IPI. A target takes its senders mask by exchange, runs each
+ * sender's function, and takes itself out of the sender's `pending` set. The sender reuses the slot when that set is
+ * empty. So a call needs no memory, whatever the number of CPUs.
  *
- * Order: slot contents, then (release) the bit in senders; the target's exchange (acquire) sees both. The target's removal from pending is a
- * release; the sender's last look is an acquire: what fn did is visible when call_on_cpus returns.
+ * Order: slot contents, then (release) the bit in senders; the target's exchange (acquire) sees both. The target's
+ * removal from pending is a release; the sender's last look is an acquire: what fn did is visible when call_on_cpus
+ * returns.
  *
- * A sender waits with interrupts on, so it runs the calls of others meanwhile: no deadlock. Interrupt handlers may not use the slot (their task may be
- * in the middle of a call): they have call_on_cpu_async.
+ * A sender waits with interrupts on, so it runs the calls of others meanwhile: no deadlock. Interrupt handlers may not
+ * use the slot (their task may be in the middle of a call): they have call_on_cpu_async.
  */
 #include "kernel/ipi.h"
 

@@ -9,14 +9,17 @@
 typedef void (*ipi_fn)(void *arg);
 
 /**
- * call_on_cpus() - run fn(arg) in interrupt context on every online CPU of the mask, the caller's included if it is there.
- * wait: return after all have run it. Waiting needs interrupts on (else two CPUs that wait for each other would not answer), or the
- * caller must know that nobody can wait for it; debug builds check. Without wait, *arg must live until all have run. Does not sleep,
- * needs no memory.
+ * call_on_cpus() - run fn(arg) in interrupt context on every online CPU of the mask, the caller's included if it is
+ * there. wait: return after all have run it. Waiting needs interrupts on (else two CPUs that wait for each other would
+ * not answer), or the caller must know that nobody can wait for it; debug builds check. Without wait, *arg must live
+ * until all have run. Does not sleep, needs no memory.
  */
 void call_on_cpus(const struct cpumask *mask, ipi_fn fn, void *arg, bool wait);
 void call_on_cpu(unsigned cpu, ipi_fn fn, void *arg, bool wait);
-/** A record of the caller's own, for one asynchronous call that needs no waiting; reusable after fn has started. False if it is still queued. */
+/**
+ * A record of the caller's own, for one asynchronous call that needs no waiting; reusable after fn has started. False
+ * if it is still queued.
+ */
 struct ipi_call {
 	struct llist_node node;
 	ipi_fn fn;

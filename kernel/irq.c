@@ -1,7 +1,8 @@
 /*
  * Device interrupts: handlers and counts.
  *
- * Locks: a line's handler is set once, before it is enabled, and cleared after it was disabled: no lock in the interrupt path.
+ * Locks: a line's handler is set once, before it is enabled, and cleared after it was disabled: no lock in the
+ * interrupt path.
  */
 #include "kernel/irq.h"
 

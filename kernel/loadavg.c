@@ -1,7 +1,9 @@
 /*
- * Load averages, as /proc/loadavg and sysinfo(2) give them: exponentially damped over 1, 5 and 15 minutes, in steps of five seconds.
+ * Load averages, as /proc/loadavg and sysinfo(2) give them: exponentially damped over 1, 5 and 15 minutes, in steps of
+ * five seconds.
  *
- * There is no tick to sample at, so the steps that are due are taken when somebody asks, with the number of runnable tasks of that moment.
+ * There is no tick to sample at, so the steps that are due are taken when somebody asks, with the number of runnable
+ * tasks of that moment.
  */
 #include "kernel/sched.h"
 #include "kernel/spinlock.h"

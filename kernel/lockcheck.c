@@ -1,6 +1,6 @@
 /*
- * Debug builds: lock ranks. Each CPU keeps the spinlocks it holds, each task the sleeping locks. Acquiring a lock whose rank is not higher
- * than every rank held is a bug, reported with both locks. See lockrank.h.
+ * Debug builds: lock ranks. Each CPU keeps the spinlocks it holds, each task the sleeping locks. Acquiring a lock whose
+ * rank is not higher than every rank held is a bug, reported with both locks. See lockrank.h.
  */
 #ifdef CONFIG_DEBUG
 #include "kernel/lockcheck.h"
@@ -32,8 +32,8 @@ void lock_check_acquire(const void *lock, u32 rank, bool nested)
 			if (h->held[i].lock == lock && rank)
 				panic("lock %pS taken twice by this CPU; first at %pS", lock, (void *)h->held[i].where);
 			if (rank && !nested && h->held[i].rank >= rank)
-				panic("lock order: rank %u (%pS) wanted while rank %u (%pS, taken at %pS) is held", rank, lock,
-				      h->held[i].rank, h->held[i].lock, (void *)h->held[i].where);
+				panic("lock order: rank %u (%pS) wanted while rank %u (%pS, taken at %pS) is held",
+				      rank, lock, h->held[i].rank, h->held[i].lock, (void *)h->held[i].where);
 		}
 		if (h->n == MAX_HELD)
 			panic("more than %d spinlocks held", MAX_HELD);
@@ -95,8 +95,8 @@ void sleep_lock_acquire(const void *lock, u32 rank, bool nested)
 	lock_check_sleep();
 	for (unsigned i = 0; i < t->nr_held; i++)
 		if (!nested && t->held[i].rank >= rank)
-			panic("lock order: sleeping lock of rank %u (%pS) wanted while rank %u (%pS) is held by %s", rank, lock,
-			      t->held[i].rank, t->held[i].lock, t->comm);
+			panic("lock order: sleeping lock of rank %u (%pS) wanted while rank %u (%pS) is held by %s",
+			      rank, lock, t->held[i].rank, t->held[i].lock, t->comm);
 	if (t->nr_held == ARRAY_SIZE(t->held))
 		panic("too many sleeping locks held by %s", t->comm);
 	t->held[t->nr_held].lock = lock;

@@ -1,8 +1,8 @@
 #pragma once
 /*
- * The order in which locks may be taken: while a lock is held, only locks of a higher rank may be acquired on the same CPU (spinlocks)
- * or by the same task (sleeping locks). Debug builds check it at every acquisition. mm/LOCKING.md explains the order.
- * Two locks of one rank may nest only through the _nested calls.
+ * The order in which locks may be taken: while a lock is held, only locks of a higher rank may be acquired on the same
+ * CPU (spinlocks) or by the same task (sleeping locks). Debug builds check it at every acquisition. mm/LOCKING.md
+ * explains the order. Two locks of one rank may nest only through the _nested calls.
  */
 enum lock_rank {
 	RANK_NONE = 0,		/* not checked: only for the locks of the checker's own reports */

@@ -1,9 +1,9 @@
 /*
  * Sleeping mutex.
  *
- * `owner` is the holder's task pointer with two flags: WAITERS (bit 0): unlock must look at the queue; HANDOFF (bit 1): the first waiter
- * was overtaken too often, so unlock gives it the lock directly. Everything is decided by compare-and-exchange on that word; the
- * waiters' list is protected by the queue's lock.
+ * `owner` is the holder's task pointer with two flags: WAITERS (bit 0): unlock must look at the queue; HANDOFF (bit 1):
+ * the first waiter was overtaken too often, so unlock gives it the lock directly. Everything is decided by
+ * compare-and-exchange on that word; the waiters' list is protected by the queue's lock.
  */
 #include "kernel/mutex.h"
 
@@ -41,8 +41,8 @@ static bool take(struct mutex *m)
 	uintptr_t old = __atomic_load_n(word(m), __ATOMIC_RELAXED);
 
 	while (!(old & ~FLAGS)) {
-		if (__atomic_compare_exchange_n(word(m), &old, (old & WAITERS) | (uintptr_t)current, false, __ATOMIC_ACQUIRE,
-						__ATOMIC_RELAXED))
+		if (__atomic_compare_exchange_n(word(m), &old, (old & WAITERS) | (uintptr_t)current, false,
+						__ATOMIC_ACQUIRE, __ATOMIC_RELAXED))
 			return true;
 	}
 	/* Handed to us by unlock? */
@@ -138,8 +138,8 @@ void mutex_unlock(struct mutex *m)
 {
 	uintptr_t mine = (uintptr_t)current;
 
-	DEBUG_ASSERT((__atomic_load_n(word(m), __ATOMIC_RELAXED) & ~FLAGS) == mine, "mutex unlocked by %s, who does not own it",
-		     current->comm);
+	DEBUG_ASSERT((__atomic_load_n(word(m), __ATOMIC_RELAXED) & ~FLAGS) == mine,
+		     "mutex unlocked by %s, who does not own it", current->comm);
 	sleep_lock_release(m);
 	if (!__atomic_compare_exchange_n(word(m), &mine, 0, false, __ATOMIC_RELEASE, __ATOMIC_RELAXED))
 		unlock_slow(m);

@@ -1,8 +1,8 @@
 #pragma once
 /*
- * Sleeping locks: mutex and reader-writer semaphore. Not for interrupt context. Stealing is allowed: a task that finds the lock free
- * takes it although others wait; a waiter that has waited for 1 ms or was overtaken twice closes the lock to thieves (hand-off), so
- * nobody starves.
+ * Sleeping locks: mutex and reader-writer semaphore. Not for interrupt context. Stealing is allowed: a task that finds
+ * the lock free takes it although others wait; a waiter that has waited for 1 ms or was overtaken twice closes the lock
+ * to thieves (hand-off), so nobody starves.
  */
 #include "kernel/lockrank.h"
 #include "kernel/spinlock.h"

@@ -1,6 +1,6 @@
 /*
- * panic: a broken invariant. Every other CPU stops, the report goes to the console with a symbolised backtrace, and the machine
- * leaves with status 125, so that a test run that ends here can not pass for anything else.
+ * panic: a broken invariant. Every other CPU stops, the report goes to the console with a symbolised backtrace, and the
+ * machine leaves with status 125, so that a test run that ends here can not pass for anything else.
  */
 #include <arch/boot.h>
 #include <arch/cpu.h>
@@ -88,6 +88,7 @@ void dump_task_stack(struct task *t)
 		backtrace(arch_saved_fp(t));
 }
 
+/* Ends the machine, so its callers have no va_end(). */
 static void __noreturn vpanic(const struct trapframe *tf, const char *fmt, va_list ap)
 {
 	u32 nobody = 0, me = this_cpu()->id + 1;

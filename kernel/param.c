@@ -45,7 +45,9 @@ void params_init(void)
 {
 	static struct cmdline_option all[MAX_OPTIONS];
 	size_t n = 0;
-	struct cmdline c = { .report = report, .unknown = unknown, .argv = init_argv, .argv_room = ARRAY_SIZE(init_argv) };
+	struct cmdline c = {
+		.report = report, .unknown = unknown, .argv = init_argv, .argv_room = ARRAY_SIZE(init_argv)
+	};
 
 	for (const struct cmdline_option *o = __start_boot_options; o < __stop_boot_options; o++)
 		if (n < MAX_OPTIONS)
@@ -120,7 +122,8 @@ int knob_write(const struct knob *k, const char *text)
 	while (len && (text[len - 1] == '\n' || text[len - 1] == ' '))
 		len--;
 	if (o->type == CMDLINE_STRING || o->type == CMDLINE_CALLBACK || !len ||
-	    (size_t)kscnprintf(word, sizeof(word), "%s=\"%.*s\"", o->name, (int)min(len, (size_t)100), text) >= sizeof(word) - 1)
+	    (size_t)kscnprintf(word, sizeof(word), "%s=\"%.*s\"", o->name, (int)min(len, (size_t)100), text) >=
+		    sizeof(word) - 1)
 		return -EINVAL;
 	mutex_lock(&knob_mutex);
 	old = value_get(o);

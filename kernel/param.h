@@ -8,7 +8,8 @@
 struct knob {
 	const char *name;		/* "vm.free_async": /proc/sys/vm/free_async and vm.free_async=VALUE */
 	const struct cmdline_option *opt;	/* what values are allowed, where the value lives */
-	int (*changed)(void);		/* after a write through /proc; may sleep; an error is returned to the writer and the value restored */
+	/* after a write through /proc; may sleep; an error is returned to the writer and the value restored */
+	int (*changed)(void);
 } __aligned(32);	/* its size is a multiple of its alignment: the section is an array */
 
 /* An option of the command line only. */
@@ -20,7 +21,10 @@ struct knob {
 extern const struct cmdline_option __start_boot_options[], __stop_boot_options[];
 extern const struct knob __start_knobs[], __stop_knobs[];
 
-/** Parse boot_info.cmdline. Fills init_argv with the words after "--" and adds unknown NAME=value words in capitals to init_envp. */
+/**
+ * Parse boot_info.cmdline. Fills init_argv with the words after "--" and adds unknown NAME=value words in capitals to
+ * init_envp.
+ */
 void params_init(void);
 extern const char *init_argv[64];
 extern unsigned init_argc;

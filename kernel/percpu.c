@@ -1,4 +1,7 @@
-/* Per-CPU blocks of CPUs other than the boot CPU, whose block is boot_cpu and the section itself. Per-CPU variables start as zero. */
+/*
+ * Per-CPU blocks of CPUs other than the boot CPU, whose block is boot_cpu and the section itself. Per-CPU variables
+ * start as zero.
+ */
 #include "kernel/cpu.h"
 #include "kernel/printk.h"
 #include "kernel/task.h"
@@ -21,10 +24,11 @@ int percpu_init(unsigned n)
 	for (unsigned i = 1; i < n; i++) {
 		char *block = alloc_kpages(order, GFP_KERNEL | GFP_ZERO);
 		struct cpu *c = (struct cpu *)block;
-		char *copy = block + align_up(sizeof(struct cpu), 128ul);
+		char *copy;
 
 		if (!block)
 			return -ENOMEM;
+		copy = block + align_up(sizeof(struct cpu), 128ul);
 		c->offset = (uintptr_t)copy - (uintptr_t)__start_percpu;
 		c->id = i;
 		c->hwid = boot_info.hwid[i];

@@ -1,7 +1,8 @@
 /*
  * Kernel messages. A message goes into the ring (power of two, oldest bytes overwritten) and, by level, to the console.
  *
- * Locks: c console_lock (interrupts off): ring and console, one message at a time. In a panic it is not waited for long.
+ * Locks: c console_lock (interrupts off): ring and console, one message at a time. In a panic it is not waited for
+ * long.
  */
 #include "kernel/printk.h"
 
@@ -49,7 +50,8 @@ static void vprintk(char level, const char *fmt, va_list ap)
 	char line[400];
 	int head, n;
 
-	head = kscnprintf(line, sizeof(line), "<%c>[%5u.%06u] ", level, (unsigned)(us / 1000000), (unsigned)(us % 1000000));
+	head = kscnprintf(line, sizeof(line), "<%c>[%5u.%06u] ", level, (unsigned)(us / 1000000),
+			  (unsigned)(us % 1000000));
 	n = head + kvscnprintf(line + head, sizeof(line) - (size_t)head - 1, fmt, ap);
 	if (line[n - 1] != '\n')
 		line[n++] = '\n';

@@ -1,6 +1,7 @@
 #pragma once
 /*
- * Kernel messages: to the console, and to a ring that /dev/kmsg and syslog(2) read. Any context. panic() stops every CPU.
+ * Kernel messages: to the console, and to a ring that /dev/kmsg and syslog(2) read. Any context. panic() stops every
+ * CPU.
  */
 #include "lib/printf.h"
 #include "lib/types.h"

@@ -1,6 +1,6 @@
 /*
- * Pause points (debug builds): see race.h. One point is armed at a time. The thread that is held spins with cpu_relax(), since it may hold
- * spinlocks; the deadline of whoever armed the point bounds that.
+ * Pause points (debug builds): see race.h. One point is armed at a time. The thread that is held spins with
+ * cpu_relax(), since it may hold spinlocks; the deadline of whoever armed the point bounds that.
  */
 #ifdef CONFIG_DEBUG
 #include "kernel/race.h"

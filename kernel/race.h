@@ -1,8 +1,9 @@
 #pragma once
 /*
- * Pause points: places between two steps of a protocol where a test can hold one thread while another runs. They compile to
- * nothing outside debug builds. A test arms a point with race_arm(); the next thread that comes by (other than the one that armed it) stops
- * there until race_release(). mm/RACES.md lists the points and what is replayed at each.
+ * Pause points: places between two steps of a protocol where a test can hold one thread while another runs. They
+ * compile to nothing outside debug builds. A test arms a point with race_arm(); the next thread that comes by (other
+ * than the one that armed it) stops there until race_release(). mm/RACES.md lists the points and what is replayed at
+ * each.
  */
 #include "lib/types.h"
 

@@ -1,15 +1,16 @@
 /*
  * RCU for a kernel that is not preemptible: a CPU has no reader when it switches tasks, idles, or is in user mode.
  *
- * Grace periods are driven by one kernel thread. A callback waits in its CPU's `next` list until a grace period starts, which moves it to
- * `wait`; when every CPU was seen outside of readers since then, `wait` is run.
+ * Grace periods are driven by one kernel thread. A callback waits in its CPU's `next` list until a grace period starts,
+ * which moves it to `wait`; when every CPU was seen outside of readers since then, `wait` is run.
  *
- * A grace period has a number. A CPU reports by storing the number into its `seen` at a context switch; the thread reads it. An idle CPU is
- * seen by its `idle` word. Ordering: the updater unlinks, then call_rcu (lock); the thread raises the number, full fence, then looks.
- *	reader side: idle_exit stores idle = 0, full fence, then reads. Thread: full fence, loads idle. If it saw 1, the reader comes later and
- *	sees the unlinking.
- *	a reader that began before the number was raised ends before its CPU's next context switch, which stores `seen` with release; the thread loads it
- *	with acquire: everything that reader did is over when the callback runs.
+ * A grace period has a number. A CPU reports by storing the number into its `seen` at a context switch; the thread
+ * reads it. An idle CPU is seen by its `idle` word. Ordering: the updater unlinks, then call_rcu (lock); the thread
+ * raises the number, full fence, then looks.
+ *	reader side: idle_exit stores idle = 0, full fence, then reads. Thread: full fence, loads idle. If it saw 1, the
+ *	reader comes later and sees the unlinking.
+ *	a reader that began before the number was raised ends before its CPU's next context switch, which stores `seen`
+ *	with release; the thread loads it with acquire: everything that reader did is over when the callback runs.
  *
  * Locks: l rcu_cpu.lock (RANK_RCU, interrupts off)
  */
@@ -91,7 +92,8 @@ void rcu_irq_exit(void)
 
 static void wake_thread(void)
 {
-	if (!__atomic_load_n(&work_waiting, __ATOMIC_RELAXED) && !__atomic_exchange_n(&work_waiting, 1, __ATOMIC_SEQ_CST))
+	if (!__atomic_load_n(&work_waiting, __ATOMIC_RELAXED) &&
+	    !__atomic_exchange_n(&work_waiting, 1, __ATOMIC_SEQ_CST))
 		wake_up(&gp_wake);
 }
 

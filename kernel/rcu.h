@@ -1,8 +1,8 @@
 #pragma once
 /*
- * Read-copy-update. The kernel is not preemptible, so a reader is any stretch of code between two context switches, and costs
- * nothing: rcu_read_lock() only keeps the compiler honest (and, in debug builds, counts, so that sleeping inside is caught).
- * Idle CPUs and CPUs in user mode are not readers. Interrupt handlers are.
+ * Read-copy-update. The kernel is not preemptible, so a reader is any stretch of code between two context switches, and
+ * costs nothing: rcu_read_lock() only keeps the compiler honest (and, in debug builds, counts, so that sleeping inside
+ * is caught). Idle CPUs and CPUs in user mode are not readers. Interrupt handlers are.
  */
 #include <arch/cpu.h>
 
@@ -27,7 +27,10 @@ static inline void rcu_read_unlock(void)
 #define rcu_dereference(p) __atomic_load_n(&(p), __ATOMIC_CONSUME)
 #define rcu_assign_pointer(p, v) __atomic_store_n(&(p), (v), __ATOMIC_RELEASE)
 
-/** Call func(head) after a grace period, in a kernel thread's context of this CPU, interrupts on; it may not sleep. Any context. */
+/**
+ * Call func(head) after a grace period, in a kernel thread's context of this CPU, interrupts on; it may not sleep. Any
+ * context.
+ */
 void call_rcu(struct rcu_head *head, void (*func)(struct rcu_head *));
 /** Wait for a grace period. Sleeps. */
 void synchronize_rcu(void);

@@ -1,9 +1,10 @@
 /*
  * Reader-writer semaphore.
  *
- * count: number of readers, or WRITER; plus WAITERS while the list is not empty. The fast paths are one atomic operation each. Whoever finds
- * WAITERS set queues up, and whoever releases the lock last grants it to the front of the list (one writer, or all readers up to the next
- * writer) by changing the count for them: first come, first served, so writers do not starve. The list is under s->lock.
+ * count: number of readers, or WRITER; plus WAITERS while the list is not empty. The fast paths are one atomic
+ * operation each. Whoever finds WAITERS set queues up, and whoever releases the lock last grants it to the front of the
+ * list (one writer, or all readers up to the next writer) by changing the count for them: first come, first served, so
+ * writers do not starve. The list is under s->lock.
  */
 #include "kernel/cpu.h"
 #include "kernel/lockcheck.h"

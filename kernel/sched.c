@@ -1,17 +1,18 @@
 /*
  * The scheduler: a fair queue per CPU.
  *
- * Each runnable task has a virtual run time, its run time weighted by its nice value; the task with the least runs. min_vruntime of a queue
- * only grows; a task that wakes up is placed at most a bonus behind it, one that changes its CPU is moved to the same distance from the
- * other queue's. The running task is not in the tree.
+ * Each runnable task has a virtual run time, its run time weighted by its nice value; the task with the least runs.
+ * min_vruntime of a queue only grows; a task that wakes up is placed at most a bonus behind it, one that changes its
+ * CPU is moved to the same distance from the other queue's. The running task is not in the tree.
  *
  * Locks:  r rq->lock (interrupts off). w task->wake_lock, taken before r: serialises wake-ups of one task.
- * task->on_rq: runnable, in a tree or running. task->on_cpu: its registers and stack are in use; the next task clears it (release) when the switch is
- * over, and a waker on another CPU waits for that (acquire) before it may enqueue the task elsewhere.
+ * task->on_rq: runnable, in a tree or running. task->on_cpu: its registers and stack are in use; the next task clears
+ * it (release) when the switch is over, and a waker on another CPU waits for that (acquire) before it may enqueue the
+ * task elsewhere.
  *
- * Sleeping: state is set with a full fence, then the condition is tested, then schedule(). Waking: the condition is made true, full fence, then
- * the state is read. schedule() reads the state under r; a waker that finds on_rq set changes the state under r: so either schedule()
- * sees RUNNING and stays, or the waker sees on_rq == 0 and enqueues.
+ * Sleeping: state is set with a full fence, then the condition is tested, then schedule(). Waking: the condition is
+ * made true, full fence, then the state is read. schedule() reads the state under r; a waker that finds on_rq set
+ * changes the state under r: so either schedule() sees RUNNING and stays, or the waker sees on_rq == 0 and enqueues.
  */
 #include "kernel/sched.h"
 
@@ -148,8 +149,9 @@ static void resched(struct rq *rq, unsigned cpu)
 }
 
 /*
- * A busy CPU looks up once a slice: to change tasks, and, among several CPUs, to let the others run, since an emulator with a single thread
- * would not do so for 100 ms while a program here spins. An idle CPU, and a task alone on the only CPU, take no tick.
+ * A busy CPU looks up once a slice: to change tasks, and, among several CPUs, to let the others run, since an emulator
+ * with a single thread would not do so for 100 ms while a program here spins. An idle CPU, and a task alone on the only
+ * CPU, take no tick.
  */
 static inline bool wants_tick(const struct rq *rq)
 {
@@ -269,7 +271,8 @@ bool wake_up_state(struct task *t, unsigned states)
 		struct rq *rq = cpu_rq(READ_ONCE(t->cpu));
 
 		spin_lock(&rq->lock);
-		if (t->on_rq) {		/* it has not left yet, and will not; t->cpu changes only under w, which we hold */
+		/* it has not left yet, and will not; t->cpu changes only under w, which we hold */
+		if (t->on_rq) {
 			WRITE_ONCE(t->state, TASK_RUNNING);
 			spin_unlock(&rq->lock);
 			goto out;
@@ -304,7 +307,10 @@ void kick_task(struct task *t)
 {
 	unsigned cpu = READ_ONCE(t->cpu);
 
-	/* The work bit before the look at curr; pairs with finish_switch. If it runs now, its CPU enters the kernel and sees the bit. */
+	/*
+	 * The work bit before the look at curr; pairs with finish_switch. If it runs now, its CPU enters the kernel and
+	 * sees the bit.
+	 */
 	smp_mb();
 	if (cpu != cpu_id() && READ_ONCE(cpu_rq(cpu)->curr) == t)
 		ipi_kick(cpu);
@@ -325,7 +331,9 @@ void set_current_state(unsigned state)
 
 /* ---- switching ---- */
 
-/* This CPU has nothing to do: take a task from a queue that has too many. r of our own queue; others by trylock only. */
+/*
+ * This CPU has nothing to do: take a task from a queue that has too many. r of our own queue; others by trylock only.
+ */
 static struct task *steal(struct rq *rq, unsigned self)
 {
 	if (!__atomic_load_n(&nr_overloaded, __ATOMIC_RELAXED))
@@ -339,7 +347,10 @@ static struct task *steal(struct rq *rq, unsigned self)
 		for (struct rb_node *n = rb_first_cached(&other->tree); n; n = rb_next(n)) {
 			struct task *t = rb_entry(n, struct task, rq_node);
 
-			/* Its waker, if any, is past t->cpu: on_rq tasks are changed under r only, and we hold the r of its queue. */
+			/*
+			 * Its waker, if any, is past t->cpu: on_rq tasks are changed under r only, and we hold the r of
+			 * its queue.
+			 */
 			if (!task_allowed(t, self))
 				continue;
 			rb_erase_cached(&t->rq_node, &other->tree);
@@ -490,49 +501,13 @@ void sched_yield(void)
 {
 	unsigned long flags = irq_save();
 
-	/* Whoever yields waits for somebody: if that is not on this CPU, let other vCPUs run (a single-threaded emulator has one at a time). */
+	/*
+	 * Whoever yields waits for somebody: if that is not on this CPU, let other vCPUs run (a single-threaded
+	 * emulator has one at a time).
+	 */
 	if (!__schedule(true))
 		cpu_yield();
 	irq_restore(flags);
-}
-
-struct sleep_timer {
-	struct timer timer;
-	struct task *task;
-	bool fired;
-};
-
-static void sleep_timer_fn(struct timer *timer)
-{
-	struct sleep_timer *s = container_of(timer, struct sleep_timer, timer);
-
-	WRITE_ONCE(s->fired, true);
-	wake_up_task(s->task);
-}
-
-bool schedule_deadline(u64 deadline)
-{
-	struct sleep_timer s = { .task = current };
-
-	if (deadline == WAIT_FOREVER) {
-		schedule();
-		return true;
-	}
-	timer_init(&s.timer, sleep_timer_fn);
-	timer_start(&s.timer, deadline);
-	schedule();
-	timer_cancel_sync(&s.timer);
-	return !READ_ONCE(s.fired);
-}
-
-void sleep_ns(u64 ns)
-{
-	u64 deadline = clock_ns() + ns;
-
-	do {
-		set_current_state(TASK_UNINTERRUPTIBLE);
-	} while (schedule_deadline(deadline) && clock_ns() < deadline);
-	WRITE_ONCE(current->state, TASK_RUNNING);
 }
 
 /* ---- life ---- */

@@ -1,8 +1,8 @@
 #pragma once
 /*
- * The scheduler: per-CPU run queues ordered by virtual run time, nice weights, affinity, wake-up placement, idle stealing. See
- * kernel/sched.c for the rules. The kernel itself is not preempted: a task leaves the CPU in schedule(), cond_resched(), or on its
- * way back to user mode.
+ * The scheduler: per-CPU run queues ordered by virtual run time, nice weights, affinity, wake-up placement, idle
+ * stealing. See kernel/sched.c for the rules. The kernel itself is not preempted: a task leaves the CPU in schedule(),
+ * cond_resched(), or on its way back to user mode.
  */
 #include <arch/cpu.h>
 
@@ -27,9 +27,13 @@ struct task;
 
 /** Give up the CPU if the state is not RUNNING, or to a better task. Interrupts on or off (kept); no spinlock held. */
 void schedule(void);
-/** Sleep in the current state until woken or until `deadline` (clock_ns; WAIT_FOREVER: none). False if the time ran out. */
+/**
+ * Sleep in the current state until woken or until `deadline` (clock_ns; WAIT_FOREVER: none). False if the time ran out.
+ */
 bool schedule_deadline(u64 deadline);
-/** schedule() if somebody should run instead; also tells RCU and the watchdog that we live. Returns whether it switched. */
+/**
+ * schedule() if somebody should run instead; also tells RCU and the watchdog that we live. Returns whether it switched.
+ */
 bool cond_resched(void);
 void sched_yield(void);
 /** Sleep for at least ns, not interruptible. */
@@ -67,7 +71,8 @@ void sched_cpu_online(unsigned cpu);	/* on that CPU */
 void cpu_idle_loop(void) __noreturn;
 
 /* Kernel threads. fn's return value is what kthread_stop() returns. */
-struct task *kthread_create(int (*fn)(void *), void *arg, const char *fmt, ...) __printf(3, 4);	/* ERR_PTR; not started */
+/* ERR_PTR; not started */
+struct task *kthread_create(int (*fn)(void *), void *arg, const char *fmt, ...) __printf(3, 4);
 struct task *kthread_run(int (*fn)(void *), void *arg, const char *fmt, ...) __printf(3, 4);
 struct task *kthread_run_on(unsigned cpu, int (*fn)(void *), void *arg, const char *fmt, ...) __printf(4, 5);
 bool kthread_should_stop(void);

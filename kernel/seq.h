@@ -1,5 +1,7 @@
 #pragma once
-/* Text that grows: what /proc files and reports are written into. Overflow is remembered, not an error to the writer. */
+/*
+ * Text that grows: what /proc files and reports are written into. Overflow is remembered, not an error to the writer.
+ */
 #include "lib/printf.h"
 #include "lib/types.h"
 

@@ -1,14 +1,17 @@
 /*
  * The slow path of spinlocks: a bounded spin, then halt until kicked.
  *
- * A waiter that gives up spinning says which lock it waits for (its CPU's `waiting`), then exchanges 2 into the word. If the exchange returns 0 it has
- * the lock (2 is as good as 1). Else it halts with its interrupts enabled until an interrupt comes, and tries again. The holder's exchange of
+ * A waiter that gives up spinning says which lock it waits for (its CPU's `waiting`), then exchanges 2 into the word.
+ * If the exchange returns 0 it has the lock (2 is as good as 1). Else it halts with its interrupts enabled until an
+ * interrupt comes, and tries again. The holder's exchange of
  * 0 returns 2, so it looks for CPUs that wait for this lock and kicks the first one it finds.
  *
- * No wake-up is lost: waiter: store waiting; exchange 2 (fence). Holder: exchange 0 (fence, sees 2); load waiting. And the kick is an
- * interrupt: between the waiter's exchange and its halt, interrupts are off, so it stays pending and ends the halt.
+ * No wake-up is lost: waiter: store waiting; exchange 2 (fence). Holder: exchange 0 (fence, sees 2); load waiting. And
+ * the kick is an interrupt: between the waiter's exchange and its halt, interrupts are off, so it stays pending and
+ * ends the halt.
  *
- * A waiter that had interrupts off spins on, with cpu_relax(): it may not take interrupts, and such locks are held briefly.
+ * A waiter that had interrupts off spins on, with cpu_relax(): it may not take interrupts, and such locks are held
+ * briefly.
  */
 #include "kernel/spinlock.h"
 

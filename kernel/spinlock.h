@@ -2,9 +2,10 @@
 /*
  * Spinlocks: a word, taken by exchange. 0 free, 1 held, 2 held and some CPU may have halted in wait for it.
  *
- * A vCPU can lose its host core at any time, so there is no queue: whoever comes first gets the lock (stealing). A waiter
- * spins for a bounded time with cpu_relax(), then, if it had interrupts on, halts until the holder kicks it (kernel/spinlock.c).
- * Unlock is a release, lock an acquire. Not recursive. A lock that interrupt handlers take must be taken with interrupts off.
+ * A vCPU can lose its host core at any time, so there is no queue: whoever comes first gets the lock (stealing). A
+ * waiter spins for a bounded time with cpu_relax(), then, if it had interrupts on, halts until the holder kicks it
+ * (kernel/spinlock.c). Unlock is a release, lock an acquire. Not recursive. A lock that interrupt handlers take must be
+ * taken with interrupts off.
  */
 #include <arch/cpu.h>
 
@@ -76,7 +77,10 @@ static inline void spin_lock(spinlock_t *l)
 	__spin_lock(l);
 }
 
-/** A second lock of the same rank: the caller has an order of its own (by address, parent before child) and says so in a comment. */
+/**
+ * A second lock of the same rank: the caller has an order of its own (by address, parent before child) and says so in a
+ * comment.
+ */
 static inline void spin_lock_nested(spinlock_t *l)
 {
 	lock_check_acquire(l, spin_rank(l), true);

@@ -1,7 +1,8 @@
 /*
  * System calls: the table, built from the port's list, and the way through it.
  *
- * A name in <arch/syscalls.h> that nobody defines is a null entry, as is a number without a name: ENOSYS, counted per number.
+ * A name in <arch/syscalls.h> that nobody defines is a null entry, as is a number without a name: ENOSYS, counted per
+ * number.
  */
 #include "kernel/syscall.h"
 
@@ -43,8 +44,8 @@ void do_syscall(struct trapframe *tf)
 	account_user_end();
 	irq_enable();
 	if (likely(fn))
-		ret = fn((long)tf_arg(tf, 0), (long)tf_arg(tf, 1), (long)tf_arg(tf, 2), (long)tf_arg(tf, 3), (long)tf_arg(tf, 4),
-			 (long)tf_arg(tf, 5));
+		ret = fn((long)tf_arg(tf, 0), (long)tf_arg(tf, 1), (long)tf_arg(tf, 2), (long)tf_arg(tf, 3),
+			 (long)tf_arg(tf, 4), (long)tf_arg(tf, 5));
 	else
 		ret = no_syscall(nr);
 	tf_set_return(tf, ret);

@@ -71,7 +71,9 @@ typedef long (*syscall_fn)(long, long, long, long, long, long);
 	}                                                                                                              \
 	static inline long do_sys_##name(t0 n0, t1 n1, t2 n2, t3 n3, t4 n4, t5 n5)
 
-/* Internal results that never reach user space: the call is restarted or becomes -EINTR, as the signal's action says. */
+/*
+ * Internal results that never reach user space: the call is restarted or becomes -EINTR, as the signal's action says.
+ */
 #define ERESTARTSYS	512	/* restart if SA_RESTART or no handler */
 #define ERESTARTNOHAND	514	/* restart only if no handler ran */
 #define ERESTART_RESTARTBLOCK 516	/* as NOHAND; nanosleep and poll: handled as -EINTR when a handler ran */

@@ -1,9 +1,10 @@
 #pragma once
 /*
- * A task: one thread of control, of user space or of the kernel. What the threads of one process share is struct process
- * (kernel/process.h). A task is freed by RCU after its last reference is dropped.
+ * A task: one thread of control, of user space or of the kernel. What the threads of one process share is struct
+ * process (kernel/process.h). A task is freed by RCU after its last reference is dropped.
  *
- * Locks:  c current task only   r its run queue's lock   w wake_lock   a atomic   i fixed at creation   p proc tree (process.h)
+ * Locks:  c current task only   r its run queue's lock   w wake_lock   a atomic   i fixed at creation   p proc tree
+ * (process.h)
  *         s sighand lock
  */
 #include <arch/thread.h>
@@ -39,7 +40,8 @@ struct task {
 
 	/* scheduling */
 	spinlock_t wake_lock;		/* interrupts off; taken before the run queue's */
-	u32 on_cpu;			/* a. still on a CPU's stack; cleared with release by the next task's schedule_tail */
+	/* a. still on a CPU's stack; cleared with release by the next task's schedule_tail */
+	u32 on_cpu;
 	u32 on_rq;			/* r */
 	unsigned cpu;			/* r and w to change, either to read. Where it runs or ran last */
 	int nice;			/* r */
@@ -54,7 +56,8 @@ struct task {
 	u64 user_count, kernel_count;	/* c. units of cpu_counter(); others read without a lock: statistics */
 
 	/* memory */
-	struct mm *mm;			/* c; others under task_mm_lock rules of process.h. NULL for kernel threads and after exit */
+	/* c; others under task_mm_lock rules of process.h. NULL for kernel threads and after exit */
+	struct mm *mm;
 	struct mm *active_mm;		/* c, interrupts off */
 	u32 pagefault_disabled;		/* c */
 	u32 min_flt, maj_flt;		/* c */
@@ -68,7 +71,8 @@ struct task {
 	struct files *files;		/* c */
 	struct fs_context *fs;		/* c */
 	struct sighand *sighand;	/* i */
-	struct signal_task *sig;	/* the task's own part of signal state: kernel/signal.h; NULL for kernel threads */
+	/* the task's own part of signal state: kernel/signal.h; NULL for kernel threads */
+	struct signal_task *sig;
 	u32 *clear_child_tid;		/* c. user address */
 	uintptr_t robust_list;		/* c. user address */
 	u64 start_time;			/* i. clock_ns */

@@ -1,7 +1,8 @@
 /*
  * Timers: per CPU a tree by expiry time; the hardware's one-shot timer is armed for the first.
  *
- * Locks: b base->lock (interrupts off). A timer is on at most one base; timer->cpu says which, and is changed under that base's lock.
+ * Locks: b base->lock (interrupts off). A timer is on at most one base; timer->cpu says which, and is changed under
+ * that base's lock.
  */
 #include "kernel/timer.h"
 

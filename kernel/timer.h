@@ -1,7 +1,7 @@
 #pragma once
 /*
- * Timers: one-shot callbacks at a point of clock_ns() time, per CPU, in interrupt context. No tick: the port's timer is armed for the
- * earliest one.
+ * Timers: one-shot callbacks at a point of clock_ns() time, per CPU, in interrupt context. No tick: the port's timer is
+ * armed for the earliest one.
  */
 #include <arch/timer.h>
 
@@ -25,7 +25,10 @@ void timer_init(struct timer *t, void (*fn)(struct timer *));
 void timer_start(struct timer *t, u64 expires);
 /** Take it off the queue; does not wait for a running callback. Returns whether it was queued. Any context. */
 bool timer_cancel(struct timer *t);
-/** Likewise, and no callback runs any more when it returns (the callback must not restart it). Not from the callback itself. */
+/**
+ * Likewise, and no callback runs any more when it returns (the callback must not restart it). Not from the callback
+ * itself.
+ */
 bool timer_cancel_sync(struct timer *t);
 bool timer_pending(const struct timer *t);
 

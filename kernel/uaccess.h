@@ -42,7 +42,9 @@ static inline size_t copy_to_user_partial(void __user *dst, const void *src, siz
 	return access_ok(dst, n) ? n - arch_copy_to_user(dst, src, n) : 0;
 }
 
-/** Length without the NUL; -EFAULT; -ENAMETOOLONG if there is no NUL in the first n bytes. dst is then not terminated. */
+/**
+ * Length without the NUL; -EFAULT; -ENAMETOOLONG if there is no NUL in the first n bytes. dst is then not terminated.
+ */
 long strncpy_from_user(char *dst, const char __user *src, size_t n);
 
 /** No fault handling inside (they return "not copied" at once): for code under a spinlock. Nests. */

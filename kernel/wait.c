@@ -73,7 +73,10 @@ int wake_up_nr(struct wait_queue *wq, int nr)
 		} else {
 			if (!wake_up_task(e->task))
 				continue;
-			/* Off the queue, so that the woken task need not take the lock. The release is our last access to *e. */
+			/*
+			 * Off the queue, so that the woken task need not take the lock. The release is our last access
+			 * to *e.
+			 */
 			__list_unlink(&e->link);
 			WRITE_ONCE(e->link.next, &e->link);
 			smp_store_release(&e->link.prev, &e->link);

@@ -2,8 +2,9 @@
 /*
  * Wait queues and completions.
  *
- * A sleeper publishes itself (prepare_to_wait: queue entry, then task state, then full fence) before it tests its condition;
- * a waker makes the condition true, then wake_up() (full fence, then looks at the queue). So one of them sees the other.
+ * A sleeper publishes itself (prepare_to_wait: queue entry, then task state, then full fence) before it tests its
+ * condition; a waker makes the condition true, then wake_up() (full fence, then looks at the queue). So one of them
+ * sees the other.
  */
 #include "kernel/sched.h"
 #include "kernel/spinlock.h"
@@ -19,7 +20,10 @@ struct wait_entry {
 	struct task *task;
 	struct list_head link;		/* queue's lock */
 	bool exclusive;			/* wake_up() stops after waking one of these */
-	/* If set, called under the queue's lock with interrupts off instead of waking task; returns whether it counts as woken. */
+	/*
+	 * If set, called under the queue's lock with interrupts off instead of waking task; returns whether it counts
+	 * as woken.
+	 */
 	bool (*func)(struct wait_entry *);
 };
 
@@ -27,8 +31,8 @@ struct wait_entry {
 
 void wait_queue_init(struct wait_queue *wq);
 /**
- * Join the queue (if not yet there) and set the task's state; full fence. e must be initialised by wait_entry_init. A wake-up takes the
- * entry off the queue: whoever sleeps again calls this again.
+ * Join the queue (if not yet there) and set the task's state; full fence. e must be initialised by wait_entry_init. A
+ * wake-up takes the entry off the queue: whoever sleeps again calls this again.
  */
 void prepare_to_wait(struct wait_queue *wq, struct wait_entry *e, unsigned state);
 /** Leave the queue, state becomes RUNNING. */
@@ -54,8 +58,10 @@ static inline bool waitqueue_active(struct wait_queue *wq)
 }
 
 /*
- * ___wait_event: sleeps in `state` until cond is true. Evaluates to 0, -EINTR (interruptible and a signal is pending), or
- * -ETIMEDOUT (deadline, clock_ns time, WAIT_FOREVER for none). cond is evaluated with the task's state set: it must not sleep.
+ * ___wait_event: sleeps in `state` until cond is true. Evaluates to 0, -EINTR (interruptible and a signal is pending),
+ * or
+ * -ETIMEDOUT (deadline, clock_ns time, WAIT_FOREVER for none). cond is evaluated with the task's state set: it must not
+ * sleep.
  */
 #define WAIT_FOREVER (~0ull)
 #define ___wait_event(wq, cond, st, deadline, excl)                                                                    \
@@ -81,10 +87,10 @@ static inline bool waitqueue_active(struct wait_queue *wq)
 		__ret;                                                                                                 \
 	})
 
-#define wait_event(wq, cond)                                                                                           \
-	do {                                                                                                           \
-		if (!(cond))                                                                                           \
-			(void)___wait_event(wq, cond, TASK_UNINTERRUPTIBLE, WAIT_FOREVER, false);                       \
+#define wait_event(wq, cond)                                                                      \
+	do {                                                                                      \
+		if (!(cond))                                                                      \
+			(void)___wait_event(wq, cond, TASK_UNINTERRUPTIBLE, WAIT_FOREVER, false); \
 	} while (0)
 #define wait_event_interruptible(wq, cond)                                                                             \
 	((cond) ? 0 : ___wait_event(wq, cond, TASK_INTERRUPTIBLE, WAIT_FOREVER, false))

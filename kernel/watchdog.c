@@ -1,7 +1,8 @@
 /*
- * Soft-lockup watchdog. While a CPU is busy, a timer looks every half period whether the CPU went through the scheduler (or
- * user mode) since the last look; after `limit` such looks it reports. An idle CPU stops its timer and __schedule's first busy
- * task starts it again (watchdog_irq runs only from the timer, so an idle CPU takes at most one more interrupt).
+ * Soft-lockup watchdog. While a CPU is busy, a timer looks every half period whether the CPU went through the scheduler
+ * (or user mode) since the last look; after `limit` such looks it reports. An idle CPU stops its timer and __schedule's
+ * first busy task starts it again (watchdog_irq runs only from the timer, so an idle CPU takes at most one more
+ * interrupt).
  */
 #include "kernel/watchdog.h"
 
@@ -28,11 +29,19 @@ static u64 reports;		/* atomic */
 static bool no_yield;
 
 static int thresh_changed(void);
-static const struct cmdline_option option_thresh = { .name = "kernel.watchdog_thresh", .type = CMDLINE_UINT, .uint = &opt_thresh,
-	.min = 1, .max = 600, .help = "seconds in the kernel without a yield before the watchdog reports" };
+static const struct cmdline_option option_thresh = {
+	.name = "kernel.watchdog_thresh",
+	.type = CMDLINE_UINT,
+	.uint = &opt_thresh,
+	.min = 1,
+	.max = 600,
+	.help = "seconds in the kernel without a yield before the watchdog reports"
+};
 KNOB(knob_thresh) = { .name = "kernel.watchdog_thresh", .opt = &option_thresh, .changed = thresh_changed };
-static const struct cmdline_option option_panic = { .name = "kernel.softlockup_panic", .type = CMDLINE_FLAG, .flag = &opt_panic,
-	.help = "1: a soft lockup is a panic" };
+static const struct cmdline_option option_panic = { .name = "kernel.softlockup_panic",
+						    .type = CMDLINE_FLAG,
+						    .flag = &opt_panic,
+						    .help = "1: a soft lockup is a panic" };
 KNOB(knob_panic) = { .name = "kernel.softlockup_panic", .opt = &option_panic };
 
 static void look(struct timer *timer)
@@ -47,8 +56,8 @@ static void look(struct timer *timer)
 		w->silent = 0;
 		__atomic_fetch_add(&reports, 1, __ATOMIC_RELAXED);
 		if (opt_panic)
-			panic("soft lockup: CPU %u stuck in the kernel for %u s (%s, pid %d)", cpu_id(), opt_thresh, current->comm,
-			      current->pid);
+			panic("soft lockup: CPU %u stuck in the kernel for %u s (%s, pid %d)", cpu_id(), opt_thresh,
+			      current->comm, current->pid);
 		pr_err("watchdog: soft lockup: CPU %u stuck in the kernel for %u s (%s, pid %d)", cpu_id(), opt_thresh,
 		       current->comm, current->pid);
 		dump_stack();

@@ -1,5 +1,7 @@
 #pragma once
-/* The soft-lockup watchdog: a task that stays in the kernel for long without schedule() or cond_resched() is reported. */
+/*
+ * The soft-lockup watchdog: a task that stays in the kernel for long without schedule() or cond_resched() is reported.
+ */
 #include "kernel/cpu.h"
 #include "lib/types.h"
 

@@ -1,18 +1,20 @@
 /*
  * Workqueues.
  *
- * A pool has a list of pending work and worker threads. Bound pools: two per CPU (normal, high priority). Unbound pools: two per NUMA node. A
- * worker that finds its pool's list empty sleeps; queueing wakes an idle worker. A work may sleep until another one, queued later, has run:
- * so a worker starts a work only after it has made sure that an idle worker stays behind (keep_one_idle), up to a limit.
+ * A pool has a list of pending work and worker threads. Bound pools: two per CPU (normal, high priority). Unbound
+ * pools: two per NUMA node. A worker that finds its pool's list empty sleeps; queueing wakes an idle worker. A work may
+ * sleep until another one, queued later, has run: so a worker starts a work only after it has made sure that an idle
+ * worker stays behind (keep_one_idle), up to a limit.
  *
- * max_active: a queue counts its running and listed items per pool (struct wq_pool); more wait in the queue's own `delayed` list and are moved when one ends.
+ * max_active: a queue counts its running and listed items per pool (struct wq_pool); more wait in the queue's own
+ * `delayed` list and are moved when one ends.
  *
- * flush: every item carries its queue's colour at queueing; the queue counts items not finished per colour. A flush starts a new colour
- * and waits until the count of all older ones is zero.
+ * flush: every item carries its queue's colour at queueing; the queue counts items not finished per colour. A flush
+ * starts a new colour and waits until the count of all older ones is zero.
  *
- * Rescuer: a WQ_MEM_RECLAIM queue has a thread of its own. When a pool can not have another worker (no memory, or the limit), it is short: it
- * wakes the rescuers of queues that have items in it, as does whoever queues an item while the pool is short and has no idle worker. A
- * rescuer runs its queue's items itself.
+ * Rescuer: a WQ_MEM_RECLAIM queue has a thread of its own. When a pool can not have another worker (no memory, or the
+ * limit), it is short: it wakes the rescuers of queues that have items in it, as does whoever queues an item while the
+ * pool is short and has no idle worker. A rescuer runs its queue's items itself.
  *
  * Locks: p pool->lock (RANK_WORKQUEUE, interrupts off)   m wq_mutex (list of queues)
  */
@@ -137,7 +139,9 @@ static void run_work(struct pool *p, struct worker *me, struct work *w)
 	list_del_init(&w->link);
 	me->item = w;
 	me->item_fn = fn;
-	/* From here on it may be queued again. Release: what its queuer finds after a failed queue_work is not older. */
+	/*
+	 * From here on it may be queued again. Release: what its queuer finds after a failed queue_work is not older.
+	 */
 	__atomic_store_n(&w->pending, 0, __ATOMIC_SEQ_CST);
 	spin_unlock_irq(&p->lock);
 	fn(w);
@@ -219,8 +223,8 @@ static bool create_worker(struct pool *p)
 }
 
 /*
- * Before a worker starts an item: an idle one must stay behind, because the item may sleep until a later one has run. p held; dropped
- * while creating.
+ * Before a worker starts an item: an idle one must stay behind, because the item may sleep until a later one has run. p
+ * held; dropped while creating.
  */
 static void keep_one_idle(struct pool *p)
 {
@@ -271,7 +275,8 @@ static int worker_thread(void *arg)
 		me->idle = true;
 		p->nr_idle++;
 		spin_unlock_irq(&p->lock);
-		(void)___wait_event(&p->idle, has_work(p) || READ_ONCE(me->dying), TASK_UNINTERRUPTIBLE, WAIT_FOREVER, true);
+		(void)___wait_event(&p->idle, has_work(p) || READ_ONCE(me->dying), TASK_UNINTERRUPTIBLE, WAIT_FOREVER,
+				    true);
 		spin_lock_irq(&p->lock);
 	}
 	spin_unlock_irq(&p->lock);
@@ -495,7 +500,10 @@ void workqueue_destroy(struct workqueue *wq)
 	mutex_lock(&wq_mutex);
 	list_del(&wq->link);
 	mutex_unlock(&wq_mutex);
-	/* Whoever counted the last item down wakes the flusher with its pool's lock held: until it is dropped, wq is in use. */
+	/*
+	 * Whoever counted the last item down wakes the flusher with its pool's lock held: until it is dropped, wq is in
+	 * use.
+	 */
 	for (unsigned i = 0; i < (wq->flags & WQ_UNBOUND ? nr_nodes : nr_cpus); i++) {
 		struct pool *p = queue_pool(wq, i);
 

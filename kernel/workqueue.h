@@ -1,6 +1,7 @@
 #pragma once
 /*
- * Workqueues: functions that run in kernel threads. A queue is a policy (which pool, how many at once); pools own the workers.
+ * Workqueues: functions that run in kernel threads. A queue is a policy (which pool, how many at once); pools own the
+ * workers.
  */
 #include "kernel/timer.h"
 #include "lib/list.h"

@@ -1,13 +1,14 @@
 /*
  * The buddy system: free blocks of 2^order pages per NUMA node.
  *
- * A node has two sets of free lists: DIRTY blocks, which may have been written since the machine started, and ZERO blocks, which
- * are known to be zero. Blocks of different sets are not merged (a freed page would take a whole untouched gigabyte with it), unless a
- * large request can not be met otherwise (buddy_coalesce). Free memory is never written: links are in the descriptors.
+ * A node has two sets of free lists: DIRTY blocks, which may have been written since the machine started, and ZERO
+ * blocks, which are known to be zero. Blocks of different sets are not merged (a freed page would take a whole
+ * untouched gigabyte with it), unless a large request can not be met otherwise (buddy_coalesce). Free memory is never
+ * written: links are in the descriptors.
  *
- * Descriptors are initialised lazily: a free block's head is valid, the rest of it need not be. Looking at a buddy is safe, because
- * the buddy of a block is a head or inside a block of smaller order whose head it is, or its descriptor was set to PAGE_RESERVED
- * at boot (buddy_init marks, for each initial block, its buddies of every order).
+ * Descriptors are initialised lazily: a free block's head is valid, the rest of it need not be. Looking at a buddy is
+ * safe, because the buddy of a block is a head or inside a block of smaller order whose head it is, or its descriptor
+ * was set to PAGE_RESERVED at boot (buddy_init marks, for each initial block, its buddies of every order).
  *
  * Locks: z node->lock (RANK_ZONE, interrupts off)
  */
@@ -123,8 +124,8 @@ struct page *buddy_take(struct node *n, unsigned nid, unsigned set, unsigned ord
 }
 
 /*
- * Large requests only: a DIRTY block and its ZERO buddy, both smaller than what is wanted, become one DIRTY block. Costs a walk over these
- * free blocks; runs when nothing of the wanted size is left.
+ * Large requests only: a DIRTY block and its ZERO buddy, both smaller than what is wanted, become one DIRTY block.
+ * Costs a walk over these free blocks; runs when nothing of the wanted size is left.
  */
 void buddy_coalesce(struct node *n, unsigned nid, unsigned wanted)
 {
@@ -229,12 +230,14 @@ void palloc_check(void)
 				for (u32 pfn = n->first[set][order]; pfn; prev = pfn, pfn = pfn_to_page(pfn)->link[0]) {
 					struct page *p = pfn_to_page(pfn);
 
-					ASSERT(is_free_block(p, order, nid) && block_set(p) == set && p->link[1] == prev &&
-					       !(pfn & ((1u << order) - 1)), "free list %u/%u: block %#x, word %#llx, prev %#x",
-					       set, order, pfn, (unsigned long long)p->word, p->link[1]);
+					ASSERT(is_free_block(p, order, nid) && block_set(p) == set &&
+						       p->link[1] == prev && !(pfn & ((1u << order) - 1)),
+					       "free list %u/%u: block %#x, word %#llx, prev %#x", set, order, pfn,
+					       (unsigned long long)p->word, p->link[1]);
 					sum += 1ull << order;
 				}
-				ASSERT(!n->first[set][order] == !(n->nonempty[set] >> order & 1), "set %u order %u", set, order);
+				ASSERT(!n->first[set][order] == !(n->nonempty[set] >> order & 1), "set %u order %u",
+				       set, order);
 			}
 			ASSERT(sum == n->free[set], "node %u set %u: lists hold %llu pages, count says %llu", nid, set,
 			       (unsigned long long)sum, (unsigned long long)n->free[set]);

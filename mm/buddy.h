@@ -1,6 +1,7 @@
 #pragma once
 /*
- * The buddy system behind the page allocator: free blocks of 2^order pages per NUMA node. See buddy.c; for mm/palloc.c and boot only.
+ * The buddy system behind the page allocator: free blocks of 2^order pages per NUMA node. See buddy.c; for mm/palloc.c
+ * and boot only.
  */
 #include "kernel/spinlock.h"
 #include "mm/palloc.h"

@@ -2,11 +2,12 @@
  * Which address space a CPU has loaded: switching, lazy use by kernel threads, exec and exit.
  *
  * A kernel thread borrows the page tables of whoever ran before it (task->active_mm) and holds a counted reference
- * on that struct mm (policy "refcount" of mechanism 3); init_mm needs none. task->mm, task->active_mm and cpu->active_mm
- * change together with interrupts off.
+ * on that struct mm (policy "refcount" of mechanism 3); init_mm needs none. task->mm, task->active_mm and
+ * cpu->active_mm change together with interrupts off.
  *
- * cpumask: the bit is set, with a full fence, before the root is loaded. It is cleared after another root was loaded, on
- * ports where that drops all translations; where entries outlive the switch (ARCH_HAS_ASID) it stays until a flush finds the mm unloaded.
+ * cpumask: the bit is set, with a full fence, before the root is loaded. It is cleared after another root was loaded,
+ * on ports where that drops all translations; where entries outlive the switch (ARCH_HAS_ASID) it stays until a flush
+ * finds the mm unloaded.
  */
 #include <arch/ctx.h>
 #include <arch/tlb.h>

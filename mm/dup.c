@@ -1,8 +1,9 @@
 /*
- * fork: a copy of an address space. Private pages are shared and write-protected in both; the first write copies (mm/fault.c).
+ * fork: a copy of an address space. Private pages are shared and write-protected in both; the first write copies
+ * (mm/fault.c).
  *
- * => mm_dup: no lock held. The parent's mmap_lock is held exclusively throughout, so no fault runs in it; the child is not visible.
- * Entries of file mappings that hold no anonymous page are not copied: they fault in again.
+ * => mm_dup: no lock held. The parent's mmap_lock is held exclusively throughout, so no fault runs in it; the child is
+ * not visible. Entries of file mappings that hold no anonymous page are not copied: they fault in again.
  */
 #include "kernel/cpu.h"
 #include "kernel/fsapi.h"

@@ -1,12 +1,13 @@
 /*
  * Page faults of user addresses.
  *
- * => handle_mm_fault: mmap_lock not held. Takes it shared; several faults of one mm run at once. What changes an entry: the lock of its table
+ * => handle_mm_fault: mmap_lock not held. Takes it shared; several faults of one mm run at once. What changes an entry:
+ * the lock of its table
  *    (PTL). Whatever was read before the PTL was taken is read again under it.
  * <= all locks released. 0, or why not.
  *
- * Who owns a page for writing: an anonymous page with exactly one reference (this mapping's) is ours to write; with more it is shared (fork)
- * or looked at (a transient holder), and is copied.
+ * Who owns a page for writing: an anonymous page with exactly one reference (this mapping's) is ours to write; with
+ * more it is shared (fork) or looked at (a transient holder), and is copied.
  */
 #include <arch/tlb.h>
 #include <arch/trap.h>
@@ -28,7 +29,8 @@
 
 #define FAULT_AROUND_PAGES 16u
 
-static struct page *zero_page;	/* shared by all reads of untouched anonymous memory; its entries are special: not counted */
+/* shared by all reads of untouched anonymous memory; its entries are special: not counted */
+static struct page *zero_page;
 
 void zero_page_init(void)
 {
@@ -59,8 +61,9 @@ static inline void note_anon(struct vma *vma)
 }
 
 /*
- * A page is about to be mapped executable: instructions that were written through the direct map must be seen by instruction fetch. Once per
- * page; program text is not written afterwards (a debugger's write clears the flag: access_process_vm).
+ * A page is about to be mapped executable: instructions that were written through the direct map must be seen by
+ * instruction fetch. Once per page; program text is not written afterwards (a debugger's write clears the flag:
+ * access_process_vm).
  */
 static inline void sync_instructions(const struct vma *vma, struct page *p)
 {
@@ -138,7 +141,10 @@ static int write_protect_fault(struct vm_fault *vf, pte_t *e, pte_t v)
 			vf->page = old;
 			vf->vma->ops->mkwrite(vf);
 		}
-		/* More permission on the same frame: a stale entry elsewhere only faults again, which is found spurious. */
+		/*
+		 * More permission on the same frame: a stale entry elsewhere only faults again, which is found
+		 * spurious.
+		 */
 		pte_xchg(e, pte_mkwrite(pte_mkdirty(pte_mkyoung(v))));
 		pte_publish();
 		spin_unlock(ptl);
@@ -166,7 +172,10 @@ static int write_protect_fault(struct vm_fault *vf, pte_t *e, pte_t v)
 			put_page(old);
 		return 0;
 	}
-	/* Another frame: every CPU must have forgotten the old one before the new one is written (break-before-make on all ports). */
+	/*
+	 * Another frame: every CPU must have forgotten the old one before the new one is written (break-before-make on
+	 * all ports).
+	 */
 	pte_xchg(e, (pte_t){ 0 });
 	flush_tlb_page(vf->mm, vf->addr);
 	pte_store(e, writable_pte(vf->vma, copy));
@@ -180,7 +189,8 @@ static int write_protect_fault(struct vm_fault *vf, pte_t *e, pte_t v)
 		else
 			atomic64_sub(1, &vf->mm->rss_file);
 		state = page_drop_map(old);
-		DEBUG_ASSERT(!state_is_last(state), "page %#llx lost our own reference", (unsigned long long)page_to_pfn(old));
+		DEBUG_ASSERT(!state_is_last(state), "page %#llx lost our own reference",
+			     (unsigned long long)page_to_pfn(old));
 		put_page(old);
 	}
 	return 0;
@@ -206,7 +216,8 @@ static unsigned map_around(struct vm_fault *vf, pte_t *e)
 	lo = max(lo, vma->start);
 	hi = min(hi, vma->end);
 	e -= (vf->addr - lo) >> PAGE_SHIFT;
-	vma->ops->peek(vma, (u32)(vma->pgoff + ((lo - vma->start) >> PAGE_SHIFT)), (unsigned)((hi - lo) >> PAGE_SHIFT), pages);
+	vma->ops->peek(vma, (u32)(vma->pgoff + ((lo - vma->start) >> PAGE_SHIFT)), (unsigned)((hi - lo) >> PAGE_SHIFT),
+		       pages);
 	for (unsigned i = 0; i < (hi - lo) >> PAGE_SHIFT; i++, e++) {
 		struct page *p = pages[i];
 
@@ -342,12 +353,16 @@ static int fault_locked(struct mm *mm, struct vma *vma, uintptr_t addr, unsigned
 		v = pte_load(e);
 		if (pte_present(v))
 			return present_fault(&vf, e, v);
-		DEBUG_ASSERT(pte_none(v), "soft entry %#llx at %#lx: nobody makes these yet", (unsigned long long)v.v, addr);
+		DEBUG_ASSERT(pte_none(v), "soft entry %#llx at %#lx: nobody makes these yet", (unsigned long long)v.v,
+			     addr);
 	}
 	return vma->ops ? file_fault(&vf) : anon_fault(&vf);
 }
 
-/* addr lies below a stack: grow it, under the exclusive lock, and come back with the shared one. NULL: not a stack, nothing locked. */
+/*
+ * addr lies below a stack: grow it, under the exclusive lock, and come back with the shared one. NULL: not a stack,
+ * nothing locked.
+ */
 static struct vma *grow_stack(struct mm *mm, uintptr_t addr)
 {
 	struct vma *vma;
@@ -404,9 +419,12 @@ static void kernel_fault(struct trapframe *tf, uintptr_t addr, unsigned access)
 	}
 	if (fixup_exception(tf))
 		return;
-	do_kernel_exception(tf, kstack_guard_hit(addr) ? "kernel stack overflow" :
-			    access & FAULT_WRITE ? "page fault on write" :
-			    access & FAULT_EXEC ? "page fault on execute" : "page fault on read", addr);
+	do_kernel_exception(tf,
+			    kstack_guard_hit(addr) ? "kernel stack overflow"
+			    : access & FAULT_WRITE ? "page fault on write"
+			    : access & FAULT_EXEC  ? "page fault on execute"
+						   : "page fault on read",
+			    addr);
 }
 
 void do_page_fault(struct trapframe *tf, uintptr_t addr, unsigned access)

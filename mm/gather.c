@@ -1,13 +1,13 @@
 /*
  * mmu_gather, policy "off": unhook, flush, free, in bounded batches. See gather.h.
  *
- * A gather belongs to one task; it has no lock. mm->tlb_pending counts gathers between begin and end: gather_begin's increment is a full
- * fence before the first entry is unhooked; gather_end reads the count before its last flush. If B skipped an entry because A had already
- * unhooked it, then A's increment came before B read the entry, and A's decrement comes after A's flush: B sees the
- * count above one, or A has flushed.
+ * A gather belongs to one task; it has no lock. mm->tlb_pending counts gathers between begin and end: gather_begin's
+ * increment is a full fence before the first entry is unhooked; gather_end reads the count before its last flush. If B
+ * skipped an entry because A had already unhooked it, then A's increment came before B read the entry, and A's
+ * decrement comes after A's flush: B sees the count above one, or A has flushed.
  *
- * Tables: freed at once if nobody else can be walking them (the mm is dying, or its only user is the caller, who is here); else
- * after a grace period, because lockless walkers have interrupts off, which delays it.
+ * Tables: freed at once if nobody else can be walking them (the mm is dying, or its only user is the caller, who is
+ * here); else after a grace period, because lockless walkers have interrupts off, which delays it.
  */
 #include "mm/gather.h"
 

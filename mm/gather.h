@@ -4,16 +4,18 @@
  * the five; policy "off": bounded number of batches, freed inline).
  *
  * Life of a gather:	gather_begin -> (unhook entries under the PTL; gather_page / gather_table)* -> gather_end
- * A page that was gathered is not freed before the flush that covers its entry has returned. gather_page returns false when the
- * caller should drop its lock and call gather_flush.
+ * A page that was gathered is not freed before the flush that covers its entry has returned. gather_page returns false
+ * when the caller should drop its lock and call gather_flush.
  *
- * Two gathers on one mm at once (MADV_DONTNEED in two threads): mm->tlb_pending counts them; one that ends while another is
- * pending flushes the whole mm, because the other may have unhooked entries (now none, so this one skipped them) that it has not flushed.
+ * Two gathers on one mm at once (MADV_DONTNEED in two threads): mm->tlb_pending counts them; one that ends while
+ * another is pending flushes the whole mm, because the other may have unhooked entries (now none, so this one skipped
+ * them) that it has not flushed.
  */
 #include "mm/mm.h"
 
 #define GATHER_BUNDLE		8	/* page slots on the stack */
-#define GATHER_MAX_PAGES	10000	/* gathered before a flush at the latest; freed between two yields at the most */
+/* gathered before a flush at the latest; freed between two yields at the most */
+#define GATHER_MAX_PAGES	10000
 
 struct gather_batch {
 	struct gather_batch *next;
@@ -55,7 +57,10 @@ static inline void gather_range(struct mmu_gather *g, uintptr_t va, unsigned shi
 
 bool gather_more(struct mmu_gather *g);
 
-/** The page lost its mapping; after the flush it is freed, or loses its reference if it still has one. False: full, flush before the next page. PTL held. */
+/**
+ * The page lost its mapping; after the flush it is freed, or loses its reference if it still has one. False: full,
+ * flush before the next page. PTL held.
+ */
 static inline bool gather_page(struct mmu_gather *g, struct page *p)
 {
 	struct gather_batch *b = g->active;

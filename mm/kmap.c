@@ -1,7 +1,8 @@
 /*
  * The kernel's address space: final tables at boot, device mappings.
  *
- *   direct map	 all RAM by the largest leaves, writable, not executable; the kernel image's text and rodata are read-only there too
+ *   direct map	 all RAM by the largest leaves, writable, not executable; the kernel image's text and rodata are
+ *   read-only there too
  *   descriptors VMEMMAP_BASE: 2 MiB granules, backed only where there is RAM
  *   image	 at KERNEL_BASE: text read-only and executable, rodata read-only, the rest writable
  *   vmalloc	 kernel stacks (mm/kstack.c) from the bottom, device registers from the top
@@ -149,7 +150,8 @@ void kmap_init(void)
 	map_or_die((uintptr_t)_data_start, boot_info.kernel_phys + (u64)(_data_start - _text),
 		   (size_t)(_end - _data_start), PROT_R | PROT_W);
 	map_descriptors();
-	for (uintptr_t va = VMALLOC_BASE; va < VMALLOC_END; va = align_down(va, pt_size(PT_LEVELS - 1)) + pt_size(PT_LEVELS - 1))
+	for (uintptr_t va = VMALLOC_BASE; va < VMALLOC_END;
+	     va = align_down(va, pt_size(PT_LEVELS - 1)) + pt_size(PT_LEVELS - 1))
 		kernel_entry(va, PT_LEVELS - 2, 0);
 	io_cursor = VMALLOC_END;
 	arch_load_kernel_root(kernel_root_phys());
@@ -175,7 +177,8 @@ void *ioremap(u64 pa, size_t size)
 	flags = spin_lock_irqsave(&kmap_lock);
 	io_cursor -= size;
 	va = io_cursor;
-	if (va < VMALLOC_BASE + (VMALLOC_END - VMALLOC_BASE) / 2 || kernel_map(va, base, size, PROT_R | PROT_W | PROT_DEV, GFP_NOWAIT))
+	if (va < VMALLOC_BASE + (VMALLOC_END - VMALLOC_BASE) / 2 ||
+	    kernel_map(va, base, size, PROT_R | PROT_W | PROT_DEV, GFP_NOWAIT))
 		panic("ioremap of %#llx, %zu bytes: no room", (unsigned long long)pa, size);
 	spin_unlock_irqrestore(&kmap_lock, flags);
 	return (void *)(va + (pa - base));

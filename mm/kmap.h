@@ -4,7 +4,10 @@
  */
 #include "lib/types.h"
 
-/** Build the final kernel tables from boot_info (direct map, descriptors, image with its protections) and load them. Boot CPU, once. */
+/**
+ * Build the final kernel tables from boot_info (direct map, descriptors, image with its protections) and load them.
+ * Boot CPU, once.
+ */
 void kmap_init(void);
 /** From now on tables come from the page allocator. */
 void kmap_palloc_ready(void);

@@ -1,6 +1,6 @@
 /*
- * Kernel stacks: a slot is 2 * KSTACK_SIZE of vmalloc space, the lower half never mapped (guard), the upper half the stack. Stacks
- * that are given back stay mapped in a cache, since fork and exit come often; kstack_drain() empties it.
+ * Kernel stacks: a slot is 2 * KSTACK_SIZE of vmalloc space, the lower half never mapped (guard), the upper half the
+ * stack. Stacks that are given back stay mapped in a cache, since fork and exit come often; kstack_drain() empties it.
  *
  * Locks: k kstack_lock (interrupts off)
  */
@@ -22,7 +22,8 @@
 static spinlock_t kstack_lock = SPINLOCK_INIT(RANK_KSTACK);
 static struct mutex map_mutex = MUTEX_INIT(map_mutex, RANK_KERNEL_MUTEX);	/* kernel_map of new slots */
 static unsigned long used_slots[MAX_SLOTS / 64];	/* k */
-static unsigned next_slot;				/* k. no slot below is free: the lowest is taken, so that few tables are needed */
+/* k. no slot below is free: the lowest is taken, so that few tables are needed */
+static unsigned next_slot;
 static u64 mapped;					/* k. slots with memory */
 static void *cache[CACHE_MAX];				/* k */
 static unsigned nr_cached;				/* k */
@@ -60,7 +61,8 @@ static bool map_stack(uintptr_t va, int node)
 	for (unsigned i = 0; i < KSTACK_SIZE / PAGE_SIZE; i++) {
 		struct page *p = alloc_pages_node(node, 0, GFP_KERNEL);
 
-		if (p && !kernel_map(va + i * PAGE_SIZE, page_to_pfn(p) << PAGE_SHIFT, PAGE_SIZE, PROT_R | PROT_W, GFP_KERNEL))
+		if (p && !kernel_map(va + i * PAGE_SIZE, page_to_pfn(p) << PAGE_SHIFT, PAGE_SIZE, PROT_R | PROT_W,
+				     GFP_KERNEL))
 			continue;
 		if (p)
 			free_page(p);

@@ -4,9 +4,10 @@
  *
  * Locks:  m mmap_lock (write to change, read to read)   P page_table_lock   a atomic   i fixed at creation
  *
- * mm->users counts tasks (and others such as /proc readers) that use the address space; at zero the address space is torn down
- * (exit_mmap). mm->count keeps struct mm and its root table; all users together hold one. Faults, MADV_DONTNEED and fork's source side
- * of COW run under the shared mmap_lock (fork holds it exclusively); munmap, mprotect, mremap, brk hold it exclusively.
+ * mm->users counts tasks (and others such as /proc readers) that use the address space; at zero the address space is
+ * torn down (exit_mmap). mm->count keeps struct mm and its root table; all users together hold one. Faults,
+ * MADV_DONTNEED and fork's source side of COW run under the shared mmap_lock (fork holds it exclusively); munmap,
+ * mprotect, mremap, brk hold it exclusively.
  */
 #include <arch/ctx.h>
 #include <arch/pte.h>
@@ -35,7 +36,8 @@ struct vma;
 #define VM_NORESERVE	0x400u
 #define VM_DONTEXPAND	0x800u
 #define VM_PFNMAP	0x1000u	/* entries have no counted pages */
-#define VM_SIGTRAMP	0x2000u	/* the kernel's signal-return page: shown as [vdso]-like, may be unmapped but not written */
+/* the kernel's signal-return page: shown as [vdso]-like, may be unmapped but not written */
+#define VM_SIGTRAMP	0x2000u
 #define VM_WIPEONFORK	0x4000u
 #define VM_DONTFORK	0x8000u
 #define VM_HUGEPAGE	0x10000u
@@ -52,11 +54,17 @@ struct vm_fault {
 };
 
 struct vma_ops {
-	/** The file page at vf->pgoff: 0 and vf->page, or -errno (the task gets SIGBUS). mmap_lock is held shared; may sleep. */
+	/**
+	 * The file page at vf->pgoff: 0 and vf->page, or -errno (the task gets SIGBUS). mmap_lock is held shared; may
+	 * sleep.
+	 */
 	int (*fault)(struct vm_fault *vf);
 	/** A shared, writable page is about to be written for the first time since it was clean. */
 	void (*mkwrite)(struct vm_fault *vf);
-	/** Optional: those of n neighbouring file pages that are in memory, each with a reference, NULL for the others. No sleep. */
+	/**
+	 * Optional: those of n neighbouring file pages that are in memory, each with a reference, NULL for the others.
+	 * No sleep.
+	 */
 	void (*peek)(struct vma *vma, u32 pgoff, unsigned n, struct page **pages);
 	const char *name;	/* shown in maps if there is no file */
 };
@@ -69,13 +77,14 @@ struct vma {
 	struct mm *mm;			/* i */
 	u32 flags;			/* m. VM_* */
 	pgprot_t prot;			/* m. for entries of this vma */
-	u64 pgoff;			/* m. of start: file offset in pages; for anonymous memory start >> PAGE_SHIFT when created */
+	/* m. of start: file offset in pages; for anonymous memory start >> PAGE_SHIFT when created */
+	u64 pgoff;
 	struct file *file;		/* i. counted reference */
 	const struct vma_ops *ops;	/* i. NULL: anonymous */
 	struct list_head map_link;	/* mapping's vma_lock. In the file's mapping->vmas: mm/mapping.h */
 	u32 map_gen;			/* mapping's vma_lock */
 	void *anon;			/* reverse map of anonymous pages: later */
-	bool has_anon;			/* an anonymous page was put here: set under the shared m, never cleared. Fork need not copy
+	bool has_anon; /* an anonymous page was put here: set under the shared m, never cleared. Fork need not copy
 					 * entries of a file mapping without any: they fault in again */
 };
 
@@ -110,7 +119,8 @@ struct mm {
 	struct file *exe_file;		/* m. counted */
 	int dumpable;
 	u32 def_flags;			/* m. VM_LOCKED for new mappings: mlockall(MCL_FUTURE) */
-	struct vma *dead_vmas;		/* m. their files are put when the lock is dropped: mmap_write_unlock() in mm/vma.h */
+	/* m. their files are put when the lock is dropped: mmap_write_unlock() in mm/vma.h */
+	struct vma *dead_vmas;
 };
 
 extern struct mm init_mm;		/* the kernel's own: root table of kernel threads; never torn down */
@@ -138,7 +148,10 @@ void mmdrop(struct mm *mm);
 void exec_mmap(struct mm *mm);
 /** exit: the current task has no user memory any more: becomes lazy, then mmput. Sleeps. */
 void exit_mm(void);
-/** Called by schedule() with interrupts off: next's address space is loaded (or borrowed, if next is a kernel thread). mm/context.c */
+/**
+ * Called by schedule() with interrupts off: next's address space is loaded (or borrowed, if next is a kernel thread).
+ * mm/context.c
+ */
 void switch_mm(struct task *prev, struct task *next);
 /** Called by schedule_tail after the switch: drops what the previous task's lazy use needed dropped. */
 void switch_mm_finish(struct task *prev);
@@ -155,25 +168,36 @@ static inline struct vma *vma_first(struct mm *mm)
 }
 
 /* mm/mmap.c: user addresses and lengths are validated inside; all sleep; 0 or address or -errno. */
-long do_mmap(struct file *file, uintptr_t addr, size_t len, unsigned prot, unsigned flags, u64 pgoff);	/* takes mmap_lock */
-long do_mmap_locked(struct mm *mm, struct file *file, uintptr_t addr, size_t len, unsigned prot, unsigned flags, u64 pgoff);
+/* takes mmap_lock */
+long do_mmap(struct file *file, uintptr_t addr, size_t len, unsigned prot, unsigned flags, u64 pgoff);
+long do_mmap_locked(struct mm *mm, struct file *file, uintptr_t addr, size_t len, unsigned prot, unsigned flags,
+		    u64 pgoff);
 int do_munmap(struct mm *mm, uintptr_t addr, size_t len);	/* mmap_lock held exclusively */
 int do_mprotect(uintptr_t addr, size_t len, unsigned prot);
 long do_mremap(uintptr_t addr, size_t old_len, size_t new_len, unsigned flags, uintptr_t new_addr);
 long do_brk(uintptr_t brk);
 int do_madvise(struct mm *mm, uintptr_t addr, size_t len, int advice);
-/** exec: the stack below top, as large as is usual at first and at most max; grows on demand up to RLIMIT_STACK. 0, -ENOMEM. */
+/**
+ * exec: the stack below top, as large as is usual at first and at most max; grows on demand up to RLIMIT_STACK. 0,
+ * -ENOMEM.
+ */
 int setup_stack(struct mm *mm, uintptr_t top, size_t max);
 int expand_stack(struct vma *vma, uintptr_t addr);
 /** The signal-return page: maps arch_sigtramp at a free place, remembers mm->sigtramp. */
 int map_sigtramp(struct mm *mm);
 
 /* mm/fault.c */
-/** Handle a user page fault; mmap_lock is NOT held. 0, or -EFAULT (SIGSEGV/MAPERR), -EACCES (SEGV/ACCERR), -EIO (SIGBUS), -ENOMEM. */
+/**
+ * Handle a user page fault; mmap_lock is NOT held. 0, or -EFAULT (SIGSEGV/MAPERR), -EACCES (SEGV/ACCERR), -EIO
+ * (SIGBUS), -ENOMEM.
+ */
 int handle_mm_fault(struct mm *mm, uintptr_t addr, unsigned access);
 /** Access another (or the current) mm's memory: bytes copied. Sleeps. For /proc/PID/cmdline, process_vm_*. */
 size_t access_process_vm(struct mm *mm, uintptr_t addr, void *buf, size_t len, bool write);
 
-/* mm/check.c, debug: walk tables and count against statistics; panics. The mm has no other user, or mmap_lock is held exclusively. */
+/*
+ * mm/check.c, debug: walk tables and count against statistics; panics. The mm has no other user, or mmap_lock is held
+ * exclusively.
+ */
 void mm_check(struct mm *mm);
 void mm_init(void);

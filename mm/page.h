@@ -1,10 +1,10 @@
 #pragma once
 /*
- * struct page: one 32-byte descriptor for each page frame, in one virtually contiguous array (VMEMMAP_BASE) that is backed by memory only
- * where there is RAM, and initialised only when the allocator first hands the frame out.
+ * struct page: one 32-byte descriptor for each page frame, in one virtually contiguous array (VMEMMAP_BASE) that is
+ * backed by memory only where there is RAM, and initialised only when the allocator first hands the frame out.
  *
- * One 64-bit word, `state`, says who holds the page: references, mappings and flags together, so that dropping a mapping and its reference
- * is one atomic operation, and the last dropper learns the flags from the same operation.
+ * One 64-bit word, `state`, says who holds the page: references, mappings and flags together, so that dropping a
+ * mapping and its reference is one atomic operation, and the last dropper learns the flags from the same operation.
  *
  *     63            40 39            16 15           0
  *     +---------------+----------------+--------------+
@@ -17,12 +17,13 @@
  *   table			1 for being hooked in (mechanism 5 will count entries and visitors on top)
  *   slab, kernel		1 for its owner
  *
- * `word`: owner pointer (48 bits, see page_owner) | type | order | node. Changed only by who owns the page alone (allocator, or under
- * the page lock): not atomic against `state`.
+ * `word`: owner pointer (48 bits, see page_owner) | type | order | node. Changed only by who owns the page alone
+ * (allocator, or under the page lock): not atomic against `state`.
  *
- * Limits: 2^32 frames (16 TiB); 2^22 mappings and references of one page (page_dup_map refuses more, the fork then fails with ENOMEM;
- * each CPU may overshoot by one, hence room above); anonymous index is (va >> 12) mod 2^32: unique within 16 TiB of one vma, the
- * reverse map checks the entry it finds; file index 2^32 pages (16 TiB); 2^32 swap slots; 128 NUMA nodes.
+ * Limits: 2^32 frames (16 TiB); 2^22 mappings and references of one page (page_dup_map refuses more, the fork then
+ * fails with ENOMEM; each CPU may overshoot by one, hence room above); anonymous index is (va >> 12) mod 2^32: unique
+ * within 16 TiB of one vma, the reverse map checks the entry it finds; file index 2^32 pages (16 TiB); 2^32 swap slots;
+ * 128 NUMA nodes.
  */
 #include <arch/pte.h>
 
@@ -31,7 +32,8 @@
 #include "lib/types.h"
 
 enum page_type {
-	PAGE_RESERVED = 0,	/* firmware, kernel image, hole; a descriptor never initialised reads as this if memory was zero */
+	/* firmware, kernel image, hole; a descriptor never initialised reads as this if memory was zero */
+	PAGE_RESERVED = 0,
 	PAGE_BUDDY,		/* head of a free block; order valid */
 	PAGE_PCP,		/* on a per-CPU list */
 	PAGE_KERNEL,		/* allocated, no more specific type yet */
@@ -57,7 +59,8 @@ enum page_type {
 #define PG_ZERO		(1ull << 11)	/* contents are known to be zero: never written since it was allocated zero */
 #define PG_ERROR	(1ull << 12)
 #define PG_HUGE		(1ull << 13)	/* head of a compound page */
-#define PG_POISON	(1ull << 14)	/* debug: its owner never wrote it, so it keeps the free pattern (or what it had at boot) */
+/* debug: its owner never wrote it, so it keeps the free pattern (or what it had at boot) */
+#define PG_POISON	(1ull << 14)
 #define PG_ICACHE	(1ull << 15)	/* instruction caches have seen these contents; cleared by who writes them */
 #define PG_FLAGS	0xffffull
 
@@ -114,8 +117,8 @@ static inline void *page_to_virt(const struct page *p)
 }
 
 /*
- * word: bits 0-3 type, 4-8 order, 9-15 node, 16-63 the owner pointer's low 48 bits. Kernel pointers of every port have the same bits
- * above bit 47 as DIRECT_MAP_BASE, which gives them back.
+ * word: bits 0-3 type, 4-8 order, 9-15 node, 16-63 the owner pointer's low 48 bits. Kernel pointers of every port have
+ * the same bits above bit 47 as DIRECT_MAP_BASE, which gives them back.
  */
 #define PAGE_OWNER_SHIFT 16
 
@@ -218,9 +221,9 @@ static inline bool page_dup_map(struct page *p)
 }
 
 /*
- * Drop one mapping and its reference: returns the state before. If that had one reference, the caller now owns the page alone and
- * must free it (after the TLB flush). Release, so that what this address space wrote comes before its reuse; the
- * freeing path has the acquire.
+ * Drop one mapping and its reference: returns the state before. If that had one reference, the caller now owns the page
+ * alone and must free it (after the TLB flush). Release, so that what this address space wrote comes before its reuse;
+ * the freeing path has the acquire.
  */
 static inline u64 page_drop_map(struct page *p)
 {
@@ -228,7 +231,8 @@ static inline u64 page_drop_map(struct page *p)
 }
 
 /*
- * The same, but only if this mapping's is the page's single reference: returns the state before, and the caller owns the page alone.
+ * The same, but only if this mapping's is the page's single reference: returns the state before, and the caller owns
+ * the page alone.
  * 0: nothing was changed. Fully ordered when it succeeds.
  */
 static inline u64 page_drop_sole_map(struct page *p)

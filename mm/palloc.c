@@ -1,8 +1,9 @@
 /*
  * The page allocator: per-CPU stacks of single pages in front of the buddy system (mm/buddy.c). See palloc.h.
  *
- * Each CPU has two stacks, one for pages known to be zero and one for the others, touched with interrupts off and only by their CPU (draining
- * another CPU's is done by an IPI). Order of preference, so that memory the host already gave is used first:
+ * Each CPU has two stacks, one for pages known to be zero and one for the others, touched with interrupts off and only
+ * by their CPU (draining another CPU's is done by an IPI). Order of preference, so that memory the host already gave is
+ * used first:
  *	wants zero:	ZERO stack, DIRTY stack (cleared), DIRTY blocks (cleared), ZERO blocks
  *	any contents:	DIRTY stack, DIRTY blocks, ZERO stack, ZERO blocks
  * The allocator never writes into a free page.
@@ -46,10 +47,18 @@ static bool opt_shuffle;
 static struct prng shuffle_rng;		/* shuffle_lock */
 static spinlock_t shuffle_lock = SPINLOCK_INIT(RANK_IPI);
 
-BOOT_OPTION(option_zeroed) = { .name = "mem.zeroed", .type = CMDLINE_UINT, .uint = &opt_zeroed, .min = 0, .max = 1,
-	.help = "1: untouched RAM is known to be zero (default: as the platform says); 0: clear every page" };
-BOOT_OPTION(option_shuffle) = { .name = "mem.shuffle", .type = CMDLINE_FLAG, .flag = &opt_shuffle,
-	.help = "1: hand out page frames in random order" };
+BOOT_OPTION(option_zeroed) = {
+	.name = "mem.zeroed",
+	.type = CMDLINE_UINT,
+	.uint = &opt_zeroed,
+	.min = 0,
+	.max = 1,
+	.help = "1: untouched RAM is known to be zero (default: as the platform says); 0: clear every page"
+};
+BOOT_OPTION(option_shuffle) = { .name = "mem.shuffle",
+				.type = CMDLINE_FLAG,
+				.flag = &opt_shuffle,
+				.help = "1: hand out page frames in random order" };
 
 /* ---- debug: poison ---- */
 
@@ -269,7 +278,9 @@ static struct page *node_alloc(unsigned nid, unsigned order, unsigned gfp)
 	unsigned long flags;
 	struct page *p;
 
-	if (READ_ONCE(n->free[DIRTY]) + READ_ONCE(n->free[ZERO]) <= (gfp & GFP_ATOMIC ? 0 : reserve_pages) + (1ull << order) - 1 && order)
+	if (READ_ONCE(n->free[DIRTY]) + READ_ONCE(n->free[ZERO]) <=
+		    (gfp & GFP_ATOMIC ? 0 : reserve_pages) + (1ull << order) - 1 &&
+	    order)
 		return NULL;
 	if (order == 0) {
 		flags = irq_save();

@@ -1,8 +1,8 @@
 #pragma once
 /*
- * The page allocator: a buddy system per NUMA node up to 1 GiB blocks, per-CPU lists of single pages in front. Two sets of free
- * lists: blocks that may have been written, and blocks known to be zero; the first is used up before the second is broken, so that the
- * memory the host sees stays small. Never writes into a free page. mm/palloc.c has the rules.
+ * The page allocator: a buddy system per NUMA node up to 1 GiB blocks, per-CPU lists of single pages in front. Two sets
+ * of free lists: blocks that may have been written, and blocks known to be zero; the first is used up before the second
+ * is broken, so that the memory the host sees stays small. Never writes into a free page. mm/palloc.c has the rules.
  */
 #include "lib/types.h"
 #include "mm/page.h"
@@ -18,9 +18,12 @@
 #define GFP_THISNODE	0x08u		/* no other node */
 #define GFP_COMPOUND	0x10u		/* order > 0: tails know their head */
 #define GFP_NOWARN	0x20u
-#define GFP_TRACKED	0x40u		/* with GFP_ZERO: whoever writes the page clears PG_ZERO, so it may be freed as known zero */
+/* with GFP_ZERO: whoever writes the page clears PG_ZERO, so it may be freed as known zero */
+#define GFP_TRACKED	0x40u
 
-/** 2^order pages with one reference, type PAGE_KERNEL, NULL if there is none. Any context if GFP_ATOMIC or GFP_NOWAIT. */
+/**
+ * 2^order pages with one reference, type PAGE_KERNEL, NULL if there is none. Any context if GFP_ATOMIC or GFP_NOWAIT.
+ */
 struct page *alloc_pages_node(int node, unsigned order, unsigned gfp);
 struct page *alloc_pages(unsigned order, unsigned gfp);
 static inline struct page *alloc_page(unsigned gfp)
@@ -36,8 +39,9 @@ static inline void free_page(struct page *p)
 }
 
 /**
- * free_page_bulk() - free n single pages whose last reference the caller dropped (state without references), in one pass: runs of
- * neighbours go back as the largest blocks they form, under one lock hold per node. Reorders the array. Any context.
+ * free_page_bulk() - free n single pages whose last reference the caller dropped (state without references), in one
+ * pass: runs of neighbours go back as the largest blocks they form, under one lock hold per node. Reorders the array.
+ * Any context.
  */
 void free_page_bulk(struct page **pages, unsigned n);
 
@@ -54,11 +58,17 @@ u64 node_total_pages(unsigned node);
 extern unsigned nr_nodes;
 /** Give per-CPU lists of all CPUs back to the buddy system (tests, statistics). Sleeps. */
 void drain_pcp(void);
-/** Check every free list against descriptors and counts; panics on a broken invariant. Test builds call it between tests. */
+/**
+ * Check every free list against descriptors and counts; panics on a broken invariant. Test builds call it between
+ * tests.
+ */
 void palloc_check(void);
 /** How many free blocks of that order there are; per-CPU lists apart. Walks the lists. */
 u64 palloc_free_blocks(unsigned order);
-/** Fault injection (debug builds): the next n allocations of this task, pages and slab objects, fail after `skip` successes. n = 0 ends it. */
+/**
+ * Fault injection (debug builds): the next n allocations of this task, pages and slab objects, fail after `skip`
+ * successes. n = 0 ends it.
+ */
 void palloc_fail(unsigned skip, unsigned n);
 #ifdef CONFIG_DEBUG
 bool alloc_should_fail(void);	/* asked by both allocators, once per allocation */
@@ -69,7 +79,10 @@ static inline bool alloc_should_fail(void)
 }
 #endif
 
-/* Boot: before the buddy system there is early_alloc, which hands out physical memory below early_limit, zeroed, never freed. */
+/*
+ * Boot: before the buddy system there is early_alloc, which hands out physical memory below early_limit, zeroed, never
+ * freed.
+ */
 void *early_alloc(size_t size, size_t align);
 u64 early_alloc_phys(size_t size, size_t align);
 void palloc_init(void);		/* after mm/kmap.c has mapped RAM and descriptors */

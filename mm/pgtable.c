@@ -1,8 +1,8 @@
 /*
  * The page-table engine. See pgtable.h for the locks.
  *
- * A fresh table is all zeros, which is all none entries on every port. Tables come from and go to the known-zero lists: a
- * table is freed only when its entries are none again, so it is clear without anybody clearing it.
+ * A fresh table is all zeros, which is all none entries on every port. Tables come from and go to the known-zero lists:
+ * a table is freed only when its entries are none again, so it is clear without anybody clearing it.
  */
 #include "mm/pgtable.h"
 
@@ -78,7 +78,9 @@ pte_t *pt_lookup(struct mm *mm, uintptr_t va)
 	return level ? NULL : e;
 }
 
-/* Hook a new table into e, unless somebody was quicker. Returns the table that is there now; NULL: no memory or a leaf. */
+/*
+ * Hook a new table into e, unless somebody was quicker. Returns the table that is there now; NULL: no memory or a leaf.
+ */
 static pte_t *hook_table(struct mm *mm, pte_t *e, int level, unsigned gfp)
 {
 	pte_t *t = pt_alloc_table(mm, level - 1, gfp);
@@ -89,7 +91,10 @@ static pte_t *hook_table(struct mm *mm, pte_t *e, int level, unsigned gfp)
 	spin_lock(&mm->page_table_lock);
 	v = pte_load(e);
 	if (likely(pte_none(v))) {
-		smp_wmb();	/* its zeros and its lock before the entry that shows them; pairs with the walkers' address dependency */
+		/*
+		 * its zeros and its lock before the entry that shows them; pairs with the walkers' address dependency
+		 */
+		smp_wmb();
 		pte_store(e, pte_make_table(virt_to_phys(t) >> PAGE_SHIFT));
 		pte_publish();
 		spin_unlock(&mm->page_table_lock);
@@ -132,7 +137,9 @@ pte_t *pte_offset_map_lock(struct mm *mm, uintptr_t va, spinlock_t **ptl)
 		return NULL;
 	*ptl = pte_lockptr(e);
 	spin_lock(*ptl);
-	/* Tables of a range that is mapped are unhooked only under the exclusive mmap_lock, which the caller excludes. */
+	/*
+	 * Tables of a range that is mapped are unhooked only under the exclusive mmap_lock, which the caller excludes.
+	 */
 	return e;
 }
 

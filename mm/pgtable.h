@@ -2,15 +2,19 @@
 /*
  * The page-table engine: one for all ports, over <arch/pte.h>.
  *
- * Locks: entries of a level-0 table are changed under that table's lock (struct page.ptl of the table's frame); tables are hooked into
- * and unhooked from their parent under mm->page_table_lock (P). Reading an entry to walk down needs mmap_lock in either mode,
- * or interrupts off (lockless walkers), or RCU: unhooked tables are freed only when none of these can still look.
+ * Locks: entries of a level-0 table are changed under that table's lock (struct page.ptl of the table's frame); tables
+ * are hooked into and unhooked from their parent under mm->page_table_lock (P). Reading an entry to walk down needs
+ * mmap_lock in either mode, or interrupts off (lockless walkers), or RCU: unhooked tables are freed only when none of
+ * these can still look.
  */
 #include <arch/pte.h>
 
 #include "mm/mm.h"
 
-/** The level-0 entry for va, NULL if its table does not exist. A huge leaf on the way gives NULL too (see pt_walk). No lock is taken. */
+/**
+ * The level-0 entry for va, NULL if its table does not exist. A huge leaf on the way gives NULL too (see pt_walk). No
+ * lock is taken.
+ */
 pte_t *pt_lookup(struct mm *mm, uintptr_t va);
 /** Deepest entry on the way to va: *level says where it ended. Never NULL. */
 pte_t *pt_walk(struct mm *mm, uintptr_t va, int *level);
@@ -65,7 +69,9 @@ static inline void pte_unmap_unlock(spinlock_t *ptl)
 	spin_unlock(ptl);
 }
 
-/** Allocate / free one table page of a level: zeroed by known-zero lists, lock initialised, counted in mm->table_bytes. */
+/**
+ * Allocate / free one table page of a level: zeroed by known-zero lists, lock initialised, counted in mm->table_bytes.
+ */
 pte_t *pt_alloc_table(struct mm *mm, int level, unsigned gfp);
 void pt_free_table(struct mm *mm, pte_t *table, int level);
 /** The same for a table that the gather has already taken out of the statistics (mm may be gone). Any context. */
@@ -76,7 +82,10 @@ void pt_free_root(pte_t *root);
 /** Give cached roots back (tests). */
 void pt_drain_roots(void);
 
-/** Kernel mappings (vmalloc space, vmemmap, direct map): largest leaves that fit. Boot or under the caller's lock. 0 or -ENOMEM. */
+/**
+ * Kernel mappings (vmalloc space, vmemmap, direct map): largest leaves that fit. Boot or under the caller's lock. 0 or
+ * -ENOMEM.
+ */
 int kernel_map(uintptr_t va, u64 pa, size_t size, unsigned prot, unsigned gfp);
 /** Unmaps level-0 entries and flushes them on all CPUs. Sleeps unless interrupts are on and no lock is held. */
 void kernel_unmap(uintptr_t va, size_t size);

@@ -1,8 +1,9 @@
 /*
  * TLB shootdown by IPI: issue, dispatch, wait.
  *
- * Who may hold translations of an mm: the CPUs in mm->cpumask. A CPU sets its bit, full fence, then loads the root (mm/context.c). We
- * change entries, full fence, read the mask. So a CPU whose bit we do not see will walk the new entries.
+ * Who may hold translations of an mm: the CPUs in mm->cpumask. A CPU sets its bit, full fence, then loads the root
+ * (mm/context.c). We change entries, full fence, read the mask. So a CPU whose bit we do not see will walk the new
+ * entries.
  *
  * Waiting needs interrupts on: two CPUs that wait for each other must be able to answer.
  */

@@ -1,7 +1,7 @@
 #pragma once
 /*
- * TLB shootdown: who must be told, and waiting until they did it. Issue, dispatch, wait; interrupts only CPUs in mm->cpumask.
- * Pages and tables may be reused only after the flush that covers them has returned.
+ * TLB shootdown: who must be told, and waiting until they did it. Issue, dispatch, wait; interrupts only CPUs in
+ * mm->cpumask. Pages and tables may be reused only after the flush that covers them has returned.
  */
 #include <arch/pte.h>
 #include <arch/tlb.h>
@@ -10,8 +10,9 @@
 
 struct mm;
 
-/** All CPUs that may hold them drop translations of [start, end) of mm, entries of size 2^shift. Interrupts on; may not hold a lock that an
- * IPI handler takes. Does not sleep. `tables`: page tables were unhooked in the range. */
+/**
+ * All CPUs that may hold them drop translations of [start, end) of mm, entries of size 2^shift. Interrupts on; may not
+ * hold a lock that an IPI handler takes. Does not sleep. `tables`: page tables were unhooked in the range. */
 void flush_tlb_range(struct mm *mm, uintptr_t start, uintptr_t end, unsigned shift, bool tables);
 void flush_tlb_mm(struct mm *mm, bool tables);
 static inline void flush_tlb_page(struct mm *mm, uintptr_t va)

@@ -16,7 +16,7 @@ enum vm_event {
 #define X(name) VME_##name,
 	VM_EVENTS(X)
 #undef X
-	NR_VM_EVENTS
+		NR_VM_EVENTS
 };
 
 struct vm_events {

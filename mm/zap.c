@@ -1,6 +1,7 @@
 /*
- * The walk that takes mappings out. Unhook an entry under its table's lock, settle what the entry knew (dirty), drop mapping and
- * reference in one atomic operation; if that was the last, the page goes into the gather, which frees it after the flush.
+ * The walk that takes mappings out. Unhook an entry under its table's lock, settle what the entry knew (dirty), drop
+ * mapping and reference in one atomic operation; if that was the last, the page goes into the gather, which frees it
+ * after the flush.
  */
 #include "mm/zap.h"
 
@@ -39,8 +40,8 @@ static inline bool zap_page(struct mmu_gather *g, pte_t v, struct zap_counts *c)
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	} else {
 		/*
-		 * If others hold the page too, they may let go of it, and it may become something else, before our flush: then our
-		 * reference must last until after that. gather.c drops it.
+		 * If others hold the page too, they may let go of it, and it may become something else, before our
+		 * flush: then our reference must last until after that. gather.c drops it.
 		 */
 		old = page_drop_sole_map(p);
 		if (!old)
@@ -161,7 +162,10 @@ static void free_level(struct mmu_gather *g, pte_t *table, int level, uintptr_t 
 
 void free_tables(struct mmu_gather *g, uintptr_t start, uintptr_t end, uintptr_t floor, uintptr_t ceiling)
 {
-	/* USER_TOP need not lie on a table's edge, but nothing of the user's is above it. 0 - 1 is the top of the address space. */
+	/*
+	 * USER_TOP need not lie on a table's edge, but nothing of the user's is above it. 0 - 1 is the top of the
+	 * address space.
+	 */
 	if (ceiling >= USER_TOP)
 		ceiling = 0;
 	free_level(g, g->mm->root, PT_LEVELS - 1, start, end, floor, ceiling);

@@ -1,4 +1,7 @@
-/* The contract, parts 4, 5 and 8: identity, interrupts, waiting, ordering, whole pages, IPIs, context switches, backtraces. */
+/*
+ * The contract, parts 4, 5 and 8: identity, interrupts, waiting, ordering, whole pages, IPIs, context switches,
+ * backtraces.
+ */
 #include <arch/cpu.h>
 #include <arch/smp.h>
 #include <arch/thread.h>
@@ -31,7 +34,8 @@ static int who_am_i(void *arg)
 	struct task *me = current;
 
 	for (int i = 0; i < 20; i++) {
-		if (this_cpu() != cpus[cpu] || cpu_id() != cpu || this_cpu()->id != cpu || this_cpu()->curr != me || current != me)
+		if (this_cpu() != cpus[cpu] || cpu_id() != cpu || this_cpu()->id != cpu || this_cpu()->curr != me ||
+		    current != me)
 			wrong();
 		if ((uintptr_t)&i < (uintptr_t)me->kstack || (uintptr_t)&i >= (uintptr_t)me->kstack + KSTACK_SIZE)
 			wrong();
@@ -128,7 +132,8 @@ static u64 hit_mask[CPUMASK_WORDS];
 
 static void hit(void *arg)
 {
-	if (__atomic_fetch_or(&hit_mask[cpu_id() / 64], 1ull << (cpu_id() % 64), __ATOMIC_RELAXED) >> (cpu_id() % 64) & 1)
+	if (__atomic_fetch_or(&hit_mask[cpu_id() / 64], 1ull << (cpu_id() % 64), __ATOMIC_RELAXED) >> (cpu_id() % 64) &
+	    1)
 		wrong();
 }
 
@@ -242,12 +247,15 @@ KTEST(arch_cpu, relax_lets_others_run)
 }
 
 static struct {
-	u32 x __aligned(128), y __aligned(128), rx __aligned(128), ry __aligned(128), round[2] __aligned(128), go __aligned(128);
+	u32 x __aligned(128), y __aligned(128), rx __aligned(128), ry __aligned(128), round[2] __aligned(128),
+		go __aligned(128);
 	u32 nr;
 } litmus;
 #define LITMUS_ROUNDS 3000u
 
-/* Store buffering: with a full fence between its store and its load, at least one of two CPUs sees the other's store. */
+/*
+ * Store buffering: with a full fence between its store and its load, at least one of two CPUs sees the other's store.
+ */
 static int litmus_side(void *arg)
 {
 	u32 me = __atomic_fetch_add(&litmus.nr, 1, __ATOMIC_SEQ_CST);
@@ -312,7 +320,8 @@ KTEST(arch_cpu, clear_and_copy_page)
 			src[i] = (u8)(i * 31 + (i >> 8) + (unsigned)k);
 		copy_page(dst, src);
 		KT_EXPECT(!memcmp(dst, src, PAGE_SIZE));
-		KT_EXPECT(!memchr_inv(dst - PAGE_SIZE, 0xa5 + k, PAGE_SIZE) && !memchr_inv(dst + PAGE_SIZE, 0xa5 + k, 2 * PAGE_SIZE));
+		KT_EXPECT(!memchr_inv(dst - PAGE_SIZE, 0xa5 + k, PAGE_SIZE) &&
+			  !memchr_inv(dst + PAGE_SIZE, 0xa5 + k, 2 * PAGE_SIZE));
 	}
 	icache_sync(p, 64);
 	icache_sync(p + 5, 8 * PAGE_SIZE - 5);
@@ -324,7 +333,8 @@ KTEST(arch_cpu, clear_and_copy_page)
 /* So many values that live across each switch that callee-saved registers and stack hold them. */
 static noinline u64 switch_with_values(u64 seed)
 {
-	u64 a = seed, b = seed * 3 + 1, c = seed ^ 0x1111, d = seed + 0x2222, e = ~seed, f = seed << 7, g = seed >> 3, h = seed * seed;
+	u64 a = seed, b = seed * 3 + 1, c = seed ^ 0x1111, d = seed + 0x2222, e = ~seed, f = seed << 7, g = seed >> 3,
+	    h = seed * seed;
 	u64 i = seed ^ 0x77777777, j = seed - 12345, k = seed * 77, l = seed | 1;
 
 	for (int n = 0; n < 40; n++) {

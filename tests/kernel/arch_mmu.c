@@ -1,8 +1,10 @@
 /*
- * The contract, parts 1 to 3: page-table entries, TLB, contexts. A port runs the arch_* suites first; they use little of the rest.
+ * The contract, parts 1 to 3: page-table entries, TLB, contexts. A port runs the arch_* suites first; they use little
+ * of the rest.
  *
- * Faulting accesses to kernel addresses go through the user access functions, which recover through the exception table. A port whose functions
- * use unprivileged accesses cannot look at kernel addresses that way: those tests are skipped there.
+ * Faulting accesses to kernel addresses go through the user access functions, which recover through the exception
+ * table. A port whose functions use unprivileged accesses cannot look at kernel addresses that way: those tests are
+ * skipped there.
  */
 #include <arch/boot.h>
 #include <arch/cpu.h>
@@ -52,11 +54,14 @@ KTEST(arch_mmu, layout)
 	KT_EXPECT(is_aligned(USER_TOP, PAGE_SIZE) && USER_TOP >= 1ul << 36);
 	KT_EXPECT(is_aligned(DIRECT_MAP_BASE, 1ul << 30) && is_aligned(VMEMMAP_BASE, 1ul << 30));
 	KT_EXPECT(is_aligned(VMALLOC_BASE, PAGE_SIZE) && VMALLOC_END - VMALLOC_BASE >= 1ul << 30);
-	KT_EXPECT(DIRECT_MAP_BASE >= USER_TOP && VMEMMAP_BASE >= USER_TOP && VMALLOC_BASE >= USER_TOP && KERNEL_BASE >= USER_TOP);
+	KT_EXPECT(DIRECT_MAP_BASE >= USER_TOP && VMEMMAP_BASE >= USER_TOP && VMALLOC_BASE >= USER_TOP &&
+		  KERNEL_BASE >= USER_TOP);
 	KT_EXPECT((uintptr_t)_text == KERNEL_BASE);
 	/* Kernel regions do not overlap. */
-	KT_EXPECT(VMALLOC_END <= DIRECT_MAP_BASE || VMALLOC_BASE >= DIRECT_MAP_BASE + (uintptr_t)(MAX_PFN << PAGE_SHIFT));
-	KT_EXPECT(VMALLOC_END <= VMEMMAP_BASE || VMALLOC_BASE >= VMEMMAP_BASE + (uintptr_t)MAX_PFN * sizeof(struct page));
+	KT_EXPECT(VMALLOC_END <= DIRECT_MAP_BASE ||
+		  VMALLOC_BASE >= DIRECT_MAP_BASE + (uintptr_t)(MAX_PFN << PAGE_SHIFT));
+	KT_EXPECT(VMALLOC_END <= VMEMMAP_BASE ||
+		  VMALLOC_BASE >= VMEMMAP_BASE + (uintptr_t)MAX_PFN * sizeof(struct page));
 	KT_EXPECT(VMALLOC_END <= KERNEL_BASE || VMALLOC_BASE >= (uintptr_t)_end);
 	KT_EQ(virt_to_phys(phys_to_virt(0x12345678)), 0x12345678);
 	for (unsigned i = 0; i < boot_info.nr_ram; i++)
@@ -136,7 +141,8 @@ KTEST(arch_mmu, no_access_leaf)
 
 KTEST(arch_mmu, soft_entries)
 {
-	const u64 max = (1ull << PTE_SOFT_BITS) - 1, payloads[] = { 0, 1, 2, 0x5555555555555 & max, 0xaaaaaaaaaaaaa & max, max - 1, max };
+	const u64 max = (1ull << PTE_SOFT_BITS) - 1,
+		  payloads[] = { 0, 1, 2, 0x5555555555555 & max, 0xaaaaaaaaaaaaa & max, max - 1, max };
 
 	for (unsigned i = 0; i < ARRAY_SIZE(payloads); i++) {
 		pte_t e = pte_make_soft(payloads[i]);
@@ -152,8 +158,8 @@ enum { YOUNG = 1, DIRTY = 2, WRITE = 4, SPECIAL = 8, EXEC = 16, USER = 32 };
 
 static unsigned traits(pte_t e)
 {
-	return (pte_young(e) ? YOUNG : 0) | (pte_dirty(e) ? DIRTY : 0) | (pte_write(e) ? WRITE : 0) | (pte_special(e) ? SPECIAL : 0) |
-	       (pte_exec(e) ? EXEC : 0) | (pte_user(e) ? USER : 0);
+	return (pte_young(e) ? YOUNG : 0) | (pte_dirty(e) ? DIRTY : 0) | (pte_write(e) ? WRITE : 0) |
+	       (pte_special(e) ? SPECIAL : 0) | (pte_exec(e) ? EXEC : 0) | (pte_user(e) ? USER : 0);
 }
 
 /* Of a and b, only the traits in `may` differ; those in `set` are there, those in `clear` are not. */
@@ -223,7 +229,8 @@ KTEST(arch_mmu, modify_keeps_the_page)
 
 KTEST(arch_mmu, entries_in_memory)
 {
-	pte_t a = pte_make(0x111, pgprot_make(PROT_R | PROT_U)), b = pte_make(0x222, pgprot_make(PROT_R | PROT_W | PROT_U));
+	pte_t a = pte_make(0x111, pgprot_make(PROT_R | PROT_U)),
+	      b = pte_make(0x222, pgprot_make(PROT_R | PROT_W | PROT_U));
 	pte_t slot[3];
 
 	memset(slot, 0, sizeof(slot));
@@ -313,7 +320,9 @@ KTEST(arch_mmu, image_is_protected)
 	KT_EXPECT(!probe_read((char *)current->kstack - 8, &seen));
 }
 
-/* Every kernel leaf: not both writable and executable; nothing but the image's text is executable; none is the user's. */
+/*
+ * Every kernel leaf: not both writable and executable; nothing but the image's text is executable; none is the user's.
+ */
 static void audit(pte_t *table, int level, uintptr_t base, unsigned *bad)
 {
 	for (unsigned i = 0; i < pt_entries(level); i++) {
@@ -344,8 +353,8 @@ KTEST(arch_mmu, nothing_is_writable_and_executable)
 }
 
 /*
- * Calling data: the exception table has an entry for its address, so the fetch that faults goes on in probe_faulted as if that had been called.
- * What would run if nothing faulted is a copy of probe_ran.
+ * Calling data: the exception table has an entry for its address, so the fetch that faults goes on in probe_faulted as
+ * if that had been called. What would run if nothing faulted is a copy of probe_ran.
  */
 u64 arch_mmu_probe_code[8] __aligned(64);
 int arch_mmu_probe_faulted(void);
@@ -381,7 +390,8 @@ KTEST(arch_mmu, data_does_not_execute)
 KTEST(arch_mmu, direct_map_covers_ram)
 {
 	for (unsigned i = 0; i < boot_info.nr_ram; i++) {
-		u64 base = boot_info.ram[i].base, end = base + boot_info.ram[i].size, step = max((end - base) / 64, (u64)PAGE_SIZE);
+		u64 base = boot_info.ram[i].base, end = base + boot_info.ram[i].size,
+		    step = max((end - base) / 64, (u64)PAGE_SIZE);
 
 		for (u64 pa = base; pa < end; pa += step) {
 			int level;
@@ -405,6 +415,7 @@ KTEST(arch_mmu, fresh_root_has_the_kernel)
 	/* Ports with a kernel root of its own have nothing of it in a user root. */
 	if (!pte_none(pte_load(&root[pt_index(top, KERNEL_BASE)])))
 		for (unsigned i = 0; i < ARRAY_SIZE(kernel); i++)
-			KT_EXPECT(pte_load(&root[pt_index(top, kernel[i])]).v == pte_load(&init_mm.root[pt_index(top, kernel[i])]).v);
+			KT_EXPECT(pte_load(&root[pt_index(top, kernel[i])]).v ==
+				  pte_load(&init_mm.root[pt_index(top, kernel[i])]).v);
 	pt_free_root(root);
 }

@@ -9,7 +9,8 @@
 #include "lib/random.h"
 #include "tests/kernel/ktest.h"
 
-#define SKEW (500 * NSEC_PER_USEC)	/* clocks of two CPUs: an IPI's flight, on an emulator that runs one CPU at a time */
+/* clocks of two CPUs: an IPI's flight, on an emulator that runs one CPU at a time */
+#define SKEW (500 * NSEC_PER_USEC)
 
 static u32 bad;
 

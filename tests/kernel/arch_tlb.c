@@ -1,4 +1,7 @@
-/* The contract, parts 1 to 3, with the MMU at work: protections of user mappings, accessed and dirty bits, TLB invalidation. */
+/*
+ * The contract, parts 1 to 3, with the MMU at work: protections of user mappings, accessed and dirty bits, TLB
+ * invalidation.
+ */
 #include <arch/cpu.h>
 #include <arch/ctx.h>
 #include <arch/tlb.h>
@@ -211,7 +214,8 @@ KTEST_MM(arch_tlb, unhooked_tables_are_forgotten)
 	KT_ASSERT(kt_put(a, 1) && kt_put(b, 2));
 	for (unsigned i = 0; i < ARRAY_SIZE(flavours); i++) {
 		u64 before = kt_plain_read(a);
-		pte_t *ea = pt_alloc_level(current->mm, a, 1, GFP_KERNEL), *eb = pt_alloc_level(current->mm, b, 1, GFP_KERNEL);
+		pte_t *ea = pt_alloc_level(current->mm, a, 1, GFP_KERNEL),
+		      *eb = pt_alloc_level(current->mm, b, 1, GFP_KERNEL);
 		pte_t va = pte_load(ea), vb = pte_load(eb);
 
 		pte_clear(ea);
@@ -239,7 +243,8 @@ static void all_shapes(void *arg)
 			for (unsigned n = 1; n <= 256; n *= 4)
 				for (int tables = 0; tables < 2; tables++)
 					if (n * pt_size(l) < 1ul << 37)
-						tlb_local_range(mms[m], base, base + n * pt_size(l), pt_shift(l), tables);
+						tlb_local_range(mms[m], base, base + n * pt_size(l), pt_shift(l),
+								tables);
 		if (mms[m])
 			tlb_local_mm(mms[m]);
 	}

@@ -1,6 +1,6 @@
 /*
- * The contract, part 7: user memory, as the port's access functions see it: faults are recovered from, and what they say was not copied is exact. Trap
- * frames as values.
+ * The contract, part 7: user memory, as the port's access functions see it: faults are recovered from, and what they
+ * say was not copied is exact. Trap frames as values.
  */
 #include <arch/cpu.h>
 #include <arch/trap.h>
@@ -38,7 +38,10 @@ static u8 pattern(size_t i)
 
 static const size_t beyond[] = { 0, 1, 2, 7, 8, 9, 63, 64, 65, 130 };
 
-/* From a source that ends at the edge, at every alignment of both sides: the bytes before it arrive, the rest is counted. */
+/*
+ * From a source that ends at the edge, at every alignment of both sides: the bytes before it arrive, the rest is
+ * counted.
+ */
 KTEST_MM(arch_trap, copy_from_user_is_exact)
 {
 	uintptr_t edge = make_edge(~0u);
@@ -56,7 +59,8 @@ KTEST_MM(arch_trap, copy_from_user_is_exact)
 			left = arch_copy_from_user(dst + shift, (void *)(edge - before), n);
 			if (left != beyond[k / 8] || memcmp(dst + shift, src + EDGE - before, before) ||
 			    memchr_inv(dst + shift + before, 0xee, EDGE) || memchr_inv(dst, 0xee, shift)) {
-				kt_fail(__FILE__, __LINE__, "%zu bytes, %zu before the edge, to offset %zu: %zu left", n, before, shift, left);
+				kt_fail(__FILE__, __LINE__, "%zu bytes, %zu before the edge, to offset %zu: %zu left",
+					n, before, shift, left);
 				return;
 			}
 		}
@@ -83,7 +87,8 @@ KTEST_MM(arch_trap, copy_to_user_is_exact)
 				KT_EQ(arch_copy_from_user(seen, (void *)(edge - EDGE), EDGE), 0);
 				if (left != beyond[k / 8] || memcmp(seen + EDGE - before, src + shift, before) ||
 				    memchr_inv(seen, 0, EDGE - before)) {
-					kt_fail(__FILE__, __LINE__, "%zu bytes, %zu before the edge, from offset %zu: %zu left", n, before,
+					kt_fail(__FILE__, __LINE__,
+						"%zu bytes, %zu before the edge, from offset %zu: %zu left", n, before,
 						shift, left);
 					return;
 				}
@@ -108,7 +113,8 @@ KTEST_MM(arch_trap, clear_user_is_exact)
 			KT_EQ(arch_copy_from_user(seen, (void *)(edge - EDGE), EDGE), 0);
 			if (left != beyond[k] || memchr_inv(seen, 0xff, EDGE - before) ||
 			    memchr_inv(seen + EDGE - before, 0, before)) {
-				kt_fail(__FILE__, __LINE__, "%zu bytes before the edge, %zu behind: %zu left", before, beyond[k], left);
+				kt_fail(__FILE__, __LINE__, "%zu bytes before the edge, %zu behind: %zu left", before,
+					beyond[k], left);
 				return;
 			}
 		}
@@ -118,7 +124,8 @@ KTEST_MM(arch_trap, clear_user_is_exact)
 		KT_EQ(arch_copy_to_user((void *)(edge - EDGE), ones, EDGE), 0);
 		KT_EQ(arch_clear_user((void *)(edge - EDGE + 3), n), 0);
 		KT_EQ(arch_copy_from_user(seen, (void *)(edge - EDGE), EDGE), 0);
-		KT_EXPECT(!memchr_inv(seen + 3, 0, n) && !memchr_inv(seen + 3 + n, 0xff, EDGE - 3 - n) && seen[0] == 0xff);
+		KT_EXPECT(!memchr_inv(seen + 3, 0, n) && !memchr_inv(seen + 3 + n, 0xff, EDGE - 3 - n) &&
+			  seen[0] == 0xff);
 	}
 }
 
@@ -209,7 +216,8 @@ KTEST_MM(arch_trap, kernel_addresses_are_refused)
 	KT_EQ(copy_from_user(&v, (void *)-8ul, 8), -EFAULT);
 	KT_EQ(copy_from_user(&v, (void *)8ul, -8ul), -EFAULT);
 	KT_EQ(copy_from_user_partial(&v, (void *)USER_TOP, 8), 0);
-	KT_EXPECT(access_ok((void *)0, 0) && access_ok((void *)(USER_TOP - 8), 8) && !access_ok((void *)(USER_TOP - 8), 9));
+	KT_EXPECT(access_ok((void *)0, 0) && access_ok((void *)(USER_TOP - 8), 8) &&
+		  !access_ok((void *)(USER_TOP - 8), 9));
 	KT_EQ(secret, 1);
 }
 

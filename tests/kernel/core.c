@@ -293,8 +293,8 @@ KTEST(locks, contention_is_reported)
 
 	KT_EXPECT(two && all);
 	if (two && nr_cpus > 2)
-		kt_diag("%llu acquisitions by 2 CPUs, %llu by %u: %llu %%", (unsigned long long)two, (unsigned long long)all, nr_cpus,
-			(unsigned long long)(all * 100 / two));
+		kt_diag("%llu acquisitions by 2 CPUs, %llu by %u: %llu %%", (unsigned long long)two,
+			(unsigned long long)all, nr_cpus, (unsigned long long)(all * 100 / two));
 }
 
 static int mutex_counter(void *arg)

@@ -1,6 +1,7 @@
 /*
- * Fork and copy-on-write: what parent and child see, who owns a page after each step (references, mappings, permissions), failures at every allocation,
- * forks while other threads write. The child's memory is read and written through access_process_vm(), which faults as the child would.
+ * Fork and copy-on-write: what parent and child see, who owns a page after each step (references, mappings,
+ * permissions), failures at every allocation, forks while other threads write. The child's memory is read and written
+ * through access_process_vm(), which faults as the child would.
  */
 #include <arch/trap.h>
 
@@ -62,8 +63,9 @@ static void expect_shared(uintptr_t va, size_t pages, unsigned refs)
 
 		KT_ASSERT(p);
 		if (page_refs(p) != refs || page_mapcount(p) != refs || pte_write(kt_pte(va + i * PAGE_SIZE))) {
-			kt_fail(__FILE__, __LINE__, "page %zu: %u references, %u mappings, %s; expected %u, read-only", i, page_refs(p),
-				page_mapcount(p), pte_write(kt_pte(va + i * PAGE_SIZE)) ? "writable" : "read-only", refs);
+			kt_fail(__FILE__, __LINE__, "page %zu: %u references, %u mappings, %s; expected %u, read-only",
+				i, page_refs(p), page_mapcount(p),
+				pte_write(kt_pte(va + i * PAGE_SIZE)) ? "writable" : "read-only", refs);
 			return;
 		}
 	}
@@ -128,7 +130,8 @@ KTEST_MM(cow, writes_do_not_cross)
 		struct page *ours = kt_page(va + i * PAGE_SIZE), *theirs = page_in(child, va + i * PAGE_SIZE);
 
 		KT_EXPECT(ours && theirs && ours != theirs);
-		KT_EXPECT(page_refs(ours) == 1 && page_refs(theirs) == 1 && page_mapcount(ours) == 1 && page_mapcount(theirs) == 1);
+		KT_EXPECT(page_refs(ours) == 1 && page_refs(theirs) == 1 && page_mapcount(ours) == 1 &&
+			  page_mapcount(theirs) == 1);
 	}
 	mm_check(child);
 	mmput(child);
@@ -326,7 +329,8 @@ KTEST_MM(cow, fork_without_memory)
 		KT_EQ(PTR_ERR(child), -ENOMEM);
 		kt_check_mm();
 		for (unsigned i = 0; i < 10; i++)
-			KT_EXPECT(page_refs(kt_page(va + i * PAGE_SIZE)) == 1 && page_mapcount(kt_page(va + i * PAGE_SIZE)) == 1);
+			KT_EXPECT(page_refs(kt_page(va + i * PAGE_SIZE)) == 1 &&
+				  page_mapcount(kt_page(va + i * PAGE_SIZE)) == 1);
 		KT_EQ(kt_wrong(va, 10, 1) + kt_wrong(far, 3, 50), 0);
 		KT_EXPECT(kt_put(va, 1) && kt_put(far, 50) && !kt_put(far + PAGE_SIZE, 1));
 	}
@@ -471,6 +475,7 @@ KTEST_MM(cow, shared_file_pages)
 struct writers {
 	uintptr_t va;
 	u32 stop, wrong;
+	u32 turns;		/* atomic. of all writers */
 };
 
 /* Writes n to its first word, then to its second, so a snapshot never has the second ahead of the first. */
@@ -480,15 +485,21 @@ static void keep_writing(void *arg, unsigned nr)
 	uintptr_t a = w->va + 2 * nr * PAGE_SIZE;
 
 	for (u64 n = 1; !READ_ONCE(w->stop); n++) {
-		if (!kt_put(a, n) || !kt_put(a + PAGE_SIZE, n))
+		/* Plainly as long as the entry is writable, else with a fault that copies or takes over. */
+		if (!kt_plain_write(a, n) && !kt_put(a, n))
 			w->wrong++;
+		if (!kt_plain_write(a + PAGE_SIZE, n) && !kt_put(a + PAGE_SIZE, n))
+			w->wrong++;
+		__atomic_fetch_add(&w->turns, 1, __ATOMIC_RELAXED);
 		if (n % 32 == 0)
 			cond_resched();
 		cpu_relax();
 	}
 }
 
-/* The child's memory stands still from the moment fork returns, whatever the parent's other threads hold in their TLBs. */
+/*
+ * The child's memory stands still from the moment fork returns, whatever the parent's other threads hold in their TLBs.
+ */
 KTEST_MM(cow, fork_while_threads_write)
 {
 	unsigned n = min(nr_cpus, 4u);
@@ -496,17 +507,21 @@ KTEST_MM(cow, fork_while_threads_write)
 	struct kt_crowd crowd;
 
 	KT_ASSERT(w.va);
+	kt_make_plain(w.va);
 	kt_crowd_start(&crowd, n, keep_writing, &w);
 	for (int round = 0; round < 60; round++) {
 		struct mm *child = mm_dup(current->mm);
-		u64 first[8];
+		u64 first[8], end = clock_ns() + 3 * NSEC_PER_MSEC;
+		u32 turns = READ_ONCE(w.turns);
 
 		if (IS_ERR(child))
 			break;
 		for (unsigned i = 0; i < 2 * n; i++)
 			first[i] = peek_in(child, w.va + i * PAGE_SIZE);
-		for (u64 end = clock_ns() + 100 * NSEC_PER_USEC; clock_ns() < end;)
+		while (READ_ONCE(w.turns) - turns < 4 * n && clock_ns() < end) {
+			sched_yield();
 			cpu_relax();
+		}
 		for (unsigned i = 0; i < 2 * n; i++)
 			KT_EXPECT(peek_in(child, w.va + i * PAGE_SIZE) == first[i]);
 		for (unsigned i = 0; i < n; i++)

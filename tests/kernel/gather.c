@@ -1,5 +1,6 @@
 /*
- * mmu_gather: unhook, flush, free, in this order. Batches, the bound, no memory for batches, several gathers on one mm, blocks that come back whole.
+ * mmu_gather: unhook, flush, free, in this order. Batches, the bound, no memory for batches, several gathers on one mm,
+ * blocks that come back whole.
  */
 #include "mm/gather.h"
 
@@ -17,8 +18,8 @@
 #define RW (PROT_READ | PROT_WRITE)
 
 /*
- * Read, so that the translation is cached here, unmap, read again: the TLB must have been told. Nothing else happens on this CPU in between
- * that would empty it.
+ * Read, so that the translation is cached here, unmap, read again: the TLB must have been told. Nothing else happens on
+ * this CPU in between that would empty it.
  */
 KTEST_MM(gather, unmapped_is_unreachable)
 {
@@ -174,7 +175,8 @@ KTEST_MM(gather, pages_wait_for_the_flush)
 	KT_EQ(vm_event_sum(VME_gather_flushes), flushes + 1);
 	KT_EQ(nr_free_pages(), free + 20);
 	for (unsigned i = 0; i < 20; i++)
-		KT_EXPECT(page_type(p[i]) == PAGE_PCP || page_type(p[i]) == PAGE_BUDDY || page_type(p[i]) == PAGE_RESERVED);
+		KT_EXPECT(page_type(p[i]) == PAGE_PCP || page_type(p[i]) == PAGE_BUDDY ||
+			  page_type(p[i]) == PAGE_RESERVED);
 }
 
 /* A gather that found nothing flushes nothing; one that unhooked pages others still map frees none. */
@@ -206,8 +208,8 @@ KTEST_MM(gather, nothing_to_do)
 }
 
 /*
- * Two gathers at once on one mm, as by two threads in MADV_DONTNEED: the second finds the entries gone that the first unhooked, and must not end
- * before nobody can use them, although the first has not flushed yet.
+ * Two gathers at once on one mm, as by two threads in MADV_DONTNEED: the second finds the entries gone that the first
+ * unhooked, and must not end before nobody can use them, although the first has not flushed yet.
  */
 KTEST_MM(gather, second_gather_flushes_for_the_first)
 {
@@ -249,7 +251,8 @@ static void drop_and_fill(void *arg, unsigned nr)
 	struct droppers *d = arg;
 
 	for (u64 round = 0; round < 60; round++) {
-		unsigned first = (nr * 7 + (unsigned)round * 3) % d->pages, n = 1 + (unsigned)round % (d->pages - first);
+		unsigned first = (nr * 7 + (unsigned)round * 3) % d->pages,
+			 n = 1 + (unsigned)round % (d->pages - first);
 
 		if (do_madvise(current->mm, d->va + first * PAGE_SIZE, n * PAGE_SIZE, MADV_DONTNEED))
 			d->wrong++;

@@ -22,10 +22,15 @@ extern const struct ktest __start_ktests[], __stop_ktests[];
 
 static const char *opt_test = "none";
 static unsigned opt_seed = 1;
-BOOT_OPTION(option_test) = { .name = "test", .type = CMDLINE_STRING, .string = &opt_test,
-	.help = "in-kernel tests to run before init: suite, suite.name, * at the end matches anything" };
-BOOT_OPTION(option_seed) = { .name = "test.seed", .type = CMDLINE_UINT, .uint = &opt_seed, .max = 0xffffffff,
-	.help = "seed of random tests" };
+BOOT_OPTION(option_test) = {
+	.name = "test",
+	.type = CMDLINE_STRING,
+	.string = &opt_test,
+	.help = "in-kernel tests to run before init: suite, suite.name, * at the end matches anything"
+};
+BOOT_OPTION(option_seed) = {
+	.name = "test.seed", .type = CMDLINE_UINT, .uint = &opt_seed, .max = 0xffffffff, .help = "seed of random tests"
+};
 
 static unsigned failures;	/* atomic. of the test that runs */
 static bool skipped;
@@ -184,12 +189,14 @@ static void run_test(const struct ktest *t, unsigned nr)
 	if (pages_accounted_for() != pages)
 		kt_fail(t->suite, 0, "%lld pages were not given back", (long long)(pages - pages_accounted_for()));
 	if (slab_objects_total() != objects)
-		kt_fail(t->suite, 0, "%lld slab objects were not given back", (long long)(slab_objects_total() - objects));
+		kt_fail(t->suite, 0, "%lld slab objects were not given back",
+			(long long)(slab_objects_total() - objects));
 	palloc_check();
 	out("    %s %u %s%s%s # %llu ms\n", failures ? "not ok" : "ok", nr, t->name, skipped ? " # SKIP " : "",
 	    skipped ? skip_reason : "", (unsigned long long)((clock_ns() - start) / NSEC_PER_MSEC));
 	if (failures)
-		out("    # replay: make run DEBUG=1 SMP=%u APPEND='test=%s.%s test.seed=%u'\n", nr_cpus, t->suite, t->name, opt_seed);
+		out("    # replay: make run DEBUG=1 SMP=%u APPEND='test=%s.%s test.seed=%u'\n", nr_cpus, t->suite,
+		    t->name, opt_seed);
 }
 
 /* Tests of a suite stand in one file, so they are neighbours in the section. */
@@ -211,7 +218,10 @@ static unsigned count_matching(const struct ktest *t, const struct ktest *end)
 	return n;
 }
 
-/* Page tables of the kernel's address space are never given back: those that tests will want for stacks are made before pages are counted. */
+/*
+ * Page tables of the kernel's address space are never given back: those that tests will want for stacks are made before
+ * pages are counted.
+ */
 static void make_stack_tables(void)
 {
 	static void *stacks[192];

@@ -1,7 +1,8 @@
 #pragma once
 /*
- * In-kernel tests (debug builds). A test is a function in a suite; it runs in a kernel thread that may sleep, all CPUs up, before init. The
- * runner counts free pages and slab objects before and after each test: a difference is a failure. Output is KTAP.
+ * In-kernel tests (debug builds). A test is a function in a suite; it runs in a kernel thread that may sleep, all CPUs
+ * up, before init. The runner counts free pages and slab objects before and after each test: a difference is a failure.
+ * Output is KTAP.
  *
  *	KTEST(palloc, split_and_merge)
  *	{
@@ -18,11 +19,10 @@ struct ktest {
 	void (*fn)(void);
 };
 
-#define KTEST(suite_, name_)                                                                                           \
-	static void ktest_##suite_##_##name_(void);                                                                    \
-	static const struct ktest __attribute__((used, section("ktests"), aligned(8))) ktest_desc_##suite_##_##name_ = { \
-		#suite_, #name_, ktest_##suite_##_##name_                                                              \
-	};                                                                                                             \
+#define KTEST(suite_, name_)                                                           \
+	static void ktest_##suite_##_##name_(void);                                    \
+	static const struct ktest __attribute__((used, section("ktests"), aligned(8))) \
+	ktest_desc_##suite_##_##name_ = { #suite_, #name_, ktest_##suite_##_##name_ }; \
 	static void ktest_##suite_##_##name_(void)
 
 void kt_fail(const char *file, int line, const char *fmt, ...) __printf(3, 4);
@@ -50,7 +50,10 @@ void kt_diag(const char *fmt, ...) __printf(1, 2);
 			kt_fail(__FILE__, __LINE__, "%s is %lld, %s is %lld", #a, __a, #b, __b);                       \
 	} while (0)
 
-/** Run fn(arg) in `n` kernel threads at once, on CPUs 0, 1, ... in turn, and wait for all. Returns how many could not be created. */
+/**
+ * Run fn(arg) in `n` kernel threads at once, on CPUs 0, 1, ... in turn, and wait for all. Returns how many could not be
+ * created.
+ */
 unsigned kt_threads(unsigned n, int (*fn)(void *), void *arg);
 /** Memory that caches hold back is given up: call before counting. */
 void kt_settle(void);

@@ -1,6 +1,7 @@
 /*
- * The page allocator: split and merge, exhaustion, known-zero tracking, bulk free, all CPUs at once, failure injection. Sets of blocks that may
- * have been written and blocks known to be zero do not merge with each other, so tests that compare free lists keep to one set.
+ * The page allocator: split and merge, exhaustion, known-zero tracking, bulk free, all CPUs at once, failure injection.
+ * Sets of blocks that may have been written and blocks known to be zero do not merge with each other, so tests that
+ * compare free lists keep to one set.
  */
 #include "mm/palloc.h"
 
@@ -82,8 +83,8 @@ static unsigned get_singles(unsigned n, unsigned gfp)
 }
 
 /*
- * A block that the test does not touch and nobody clears or fills, so that large ones cost nothing: known zero if most of memory is, else with
- * whatever it holds.
+ * A block that the test does not touch and nobody clears or fills, so that large ones cost nothing: known zero if most
+ * of memory is, else with whatever it holds.
  */
 static struct page *alloc_untouched(unsigned order, unsigned gfp)
 {

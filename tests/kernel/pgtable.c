@@ -1,4 +1,7 @@
-/* The page-table engine: walks and allocation across the edges of tables of every level, what is freed when, and what it costs. */
+/*
+ * The page-table engine: walks and allocation across the edges of tables of every level, what is freed when, and what
+ * it costs.
+ */
 #include "mm/pgtable.h"
 
 #include "kernel/cpu.h"
@@ -145,7 +148,8 @@ KTEST_MM(pgtable, floor_and_ceiling)
 	KT_EQ(all, chain_bytes() + 4 * table_size(0));
 	/* Neighbours in the first and in the last table: only what lies between goes. */
 	drop_tables(base + 2 * PAGE_SIZE, base + 3 * t - 2 * PAGE_SIZE, base + PAGE_SIZE, base + 3 * t - PAGE_SIZE);
-	KT_EXPECT(pt_lookup(mm, base) && !pt_lookup(mm, base + t) && pt_lookup(mm, base + 2 * t) && pt_lookup(mm, base + 3 * t));
+	KT_EXPECT(pt_lookup(mm, base) && !pt_lookup(mm, base + t) && pt_lookup(mm, base + 2 * t) &&
+		  pt_lookup(mm, base + 3 * t));
 	KT_EQ(table_bytes(), all - table_size(0));
 	/* A neighbour ends exactly where a table begins, the next begins exactly where it ends. */
 	drop_tables(base + 2 * t, base + 3 * t, base + 2 * t, base + 3 * t);
@@ -239,7 +243,8 @@ static void alloc_all(void *arg, unsigned nr)
 	struct alloc_race *r = arg;
 
 	for (unsigned i = 0; i < RACED; i++)
-		r->got[nr][i] = pt_alloc(current->mm, (uintptr_t)(i + 1) * (i & 1 ? pt_size(2) : pt_size(1)), GFP_KERNEL);
+		r->got[nr][i] = pt_alloc(current->mm, (uintptr_t)(i + 1) * (i & 1 ? pt_size(2) : pt_size(1)),
+					 GFP_KERNEL);
 }
 
 /* All CPUs want the same tables: they get the same ones, and no others are left. */

@@ -1,6 +1,7 @@
 /*
- * Replays of races: one thread is held at a pause point (kernel/race.h) between two steps of a protocol, another one does what could get in its way, then
- * the first goes on. mm/RACES.md says for each what could go wrong and why it does not.
+ * Replays of races: one thread is held at a pause point (kernel/race.h) between two steps of a protocol, another one
+ * does what could get in its way, then the first goes on. mm/RACES.md says for each what could go wrong and why it does
+ * not.
  */
 #include "kernel/race.h"
 
@@ -298,7 +299,10 @@ KTEST_MM(race, zap_and_fault)
 	KT_EQ(atomic64_read(&current->mm->rss_anon), 1);
 }
 
-/* The second MADV_DONTNEED finds nothing to unhook, but may not return while this CPU can still use what the first one unhooked. */
+/*
+ * The second MADV_DONTNEED finds nothing to unhook, but may not return while this CPU can still use what the first one
+ * unhooked.
+ */
 KTEST_MM(race, zap_and_zap)
 {
 	uintptr_t va = kt_map(1, RW);
@@ -320,8 +324,8 @@ KTEST_MM(race, zap_and_zap)
 }
 
 /*
- * The page has another owner, in whose address space nobody knows of our unfinished flush. He must not come to own it alone before that: he would write
- * into it, or give it back, while this CPU can still read it.
+ * The page has another owner, in whose address space nobody knows of our unfinished flush. He must not come to own it
+ * alone before that: he would write into it, or give it back, while this CPU can still read it.
  */
 KTEST_MM(race, zap_and_the_other_owner)
 {
@@ -385,9 +389,14 @@ KTEST_MM(race, zap_and_fork)
 /* ---- page allocator */
 
 static struct page *taken;
+static u32 take_now;
 
 static int take_block(void *unused)
 {
+	while (!READ_ONCE(take_now)) {
+		cond_resched();
+		cpu_relax();
+	}
 	taken = alloc_pages(1, GFP_KERNEL);
 	return 0;
 }
@@ -418,29 +427,39 @@ static void get_buddies(struct page **a, struct page **b)
 /* A block is off its list, and its descriptor not filled in yet. Its buddy comes back and must not merge with it. */
 KTEST(race, block_taken_and_buddy_freed)
 {
-	struct page *a, *b;
-	struct task *t;
+	bool replayed = false;
 
 	if (nr_cpus < 2) {
 		kt_skip("one CPU only");
 		return;
 	}
-	get_buddies(&a, &b);
-	KT_ASSERT(a && b);
-	free_pages(a, 1);	/* what was freed last is taken first */
-	taken = NULL;
-	race_arm("palloc:block-taken");
-	t = kthread_run_on(1, take_block, NULL, "taker");
-	KT_EXPECT(!IS_ERR(t) && !race_wait(SOON));
-	free_pages(b, 1);
-	KT_EXPECT(page_type(b) == PAGE_BUDDY && page_order(b) == 1);
-	race_release();
-	if (!IS_ERR(t))
+	for (int tries = 0; tries < 10 && !replayed; tries++) {
+		struct task *t;
+		struct page *a, *b;
+
+		taken = NULL;
+		take_now = 0;
+		t = kthread_run_on(1, take_block, NULL, "taker");
+		KT_ASSERT(!IS_ERR(t));
+		get_buddies(&a, &b);
+		if (a) {
+			free_pages(a, 1);	/* what was freed last is taken first, if nobody else comes by */
+			race_arm("palloc:block-taken");
+			WRITE_ONCE(take_now, 1);
+			KT_EQ(race_wait(SOON), 0);
+			free_pages(b, 1);
+			race_release();
+		}
+		WRITE_ONCE(take_now, 1);
 		kthread_stop(t);
-	KT_EXPECT(taken == a);
-	if (taken)
-		free_pages(taken, 1);
-	palloc_check();
+		replayed = taken && taken == a;
+		/* Merged with its buddy, it would be handed out twice. */
+		KT_EXPECT(!replayed || (page_type(b) == PAGE_BUDDY && page_order(b) == 1));
+		if (taken)
+			free_pages(taken, 1);
+		palloc_check();
+	}
+	KT_EXPECT(replayed);
 }
 
 /* ---- wake-ups */
@@ -477,8 +496,9 @@ static int waker(void *arg)
 }
 
 /*
- * The waker has seen that the sleeper sleeps and is not queued, and waits for it to be off its CPU. A second wake-up meanwhile must not make it
- * run twice, and none may be lost. While the point is armed any wake-up may be held instead; then this is merely another order.
+ * The waker has seen that the sleeper sleeps and is not queued, and waits for it to be off its CPU. A second wake-up
+ * meanwhile must not make it run twice, and none may be lost. While the point is armed any wake-up may be held instead;
+ * then this is merely another order.
  */
 KTEST(race, wake_and_schedule)
 {

@@ -1,6 +1,7 @@
 /*
- * TLB shootdown: while threads on other CPUs read (or write) user memory, this one takes it away. When the call has returned, nobody may see what was
- * there before. Values carry a generation; `floor` says which ones may still be seen, and is raised only after the call returned.
+ * TLB shootdown: while threads on other CPUs read (or write) user memory, this one takes it away. When the call has
+ * returned, nobody may see what was there before. Values carry a generation; `floor` says which ones may still be seen,
+ * and is raised only after the call returned.
  */
 #include "mm/tlb.h"
 
@@ -32,19 +33,26 @@ static struct {
 	u64 example;
 } shared;
 
-/* Half of the readers load plainly, which sees what is in the TLB and never faults pages in; the others as a system call would. */
+/*
+ * Half of the readers load plainly, which sees what is in the TLB and never faults pages in; the others as a system
+ * call would.
+ */
 static void reader(void *unused, unsigned nr)
 {
 	bool plain = nr % 2 == 0;
 
 	for (u32 k = nr; !__atomic_load_n(&shared.stop, __ATOMIC_RELAXED); k++) {
 		struct place *p = &shared.place[k / 2 & 1];
-		u64 floor = __atomic_load_n(&p->floor, __ATOMIC_ACQUIRE), v = plain ? kt_plain_read(p->va) : kt_peek(p->va);
+		u64 floor = __atomic_load_n(&p->floor, __ATOMIC_ACQUIRE),
+		    v = plain ? kt_plain_read(p->va) : kt_peek(p->va);
 
 		__atomic_fetch_add(&shared.tries, 1, __ATOMIC_RELAXED);
 		if (v != KT_NOTHING) {
 			__atomic_fetch_add(&shared.reads, 1, __ATOMIC_RELAXED);
-			/* Zero is a page that nobody has written yet. Anything else without the mark is a frame that was used again. */
+			/*
+			 * Zero is a page that nobody has written yet. Anything else without the mark is a frame that
+			 * was used again.
+			 */
 			if (v && ((v & MAGIC) != MAGIC || (v & ~MAGIC) < floor)) {
 				shared.example = v;
 				__atomic_fetch_add(&shared.stale, 1, __ATOMIC_RELAXED);
@@ -76,7 +84,8 @@ static void readers_stop(struct kt_crowd *crowd)
 	__atomic_store_n(&shared.stop, 1, __ATOMIC_RELAXED);
 	kt_crowd_join(crowd);
 	if (shared.stale)
-		kt_fail(__FILE__, __LINE__, "%u of %u reads saw what was gone, for example %llx", shared.stale, shared.reads, shared.example);
+		kt_fail(__FILE__, __LINE__, "%u of %u reads saw what was gone, for example %llx", shared.stale,
+			shared.reads, shared.example);
 	KT_EXPECT(shared.reads > 0);
 }
 
@@ -168,7 +177,10 @@ KTEST_MM(shootdown, mremap)
 	for (u64 g = 1; g <= 2 * ROUNDS; g++) {
 		KT_EXPECT(kt_put(at[now], MAGIC | g));
 		let_them_read();
-		KT_EQ(do_mremap(at[now], PAGE_SIZE, PAGE_SIZE, MREMAP_MAYMOVE | MREMAP_FIXED, at[!now]), at[!now]);
+		/* Every other time the old place stays mapped, empty. */
+		KT_EQ(do_mremap(at[now], PAGE_SIZE, PAGE_SIZE,
+				MREMAP_MAYMOVE | MREMAP_FIXED | (g & 1 ? MREMAP_DONTUNMAP : 0), at[!now]),
+		      at[!now]);
 		gone(now, g + 1);
 		let_them_read();
 		KT_EQ(kt_peek(at[!now]), MAGIC | g);
@@ -215,7 +227,7 @@ static void writer(void *unused, unsigned nr)
 	uintptr_t va = writers.va + nr * PAGE_SIZE;
 
 	for (u64 n = 1; !__atomic_load_n(&writers.stop, __ATOMIC_RELAXED); n++) {
-		if (!kt_put(va, n))
+		if (!kt_plain_write(va, n))
 			__atomic_fetch_add(&writers.refused, 1, __ATOMIC_RELAXED);
 		if (n % 8 == 0)
 			cond_resched();
@@ -230,12 +242,22 @@ KTEST_MM(shootdown, mprotect)
 	struct kt_crowd crowd;
 
 	writers.va = kt_map(n, RW);
-	KT_ASSERT(writers.va && !kt_fill(writers.va, n, 0));
+	KT_ASSERT(writers.va);
 	writers.stop = writers.refused = 0;
 	kt_crowd_start(&crowd, n, writer, NULL);
 	for (unsigned round = 0; round < ROUNDS; round++) {
 		u64 value[8], end;
 
+		/* New pages, since mprotect makes those that are there the user's. */
+		kt_make_plain(writers.va);
+		KT_EQ(do_madvise(current->mm, writers.va, n * PAGE_SIZE, MADV_DONTNEED), 0);
+		KT_EXPECT(!kt_fill(writers.va, n, 0));
+		end = clock_ns() + 2 * NSEC_PER_MSEC;
+		while (kt_peek(writers.va) == 0 && clock_ns() < end) {
+			sched_yield();
+			cpu_relax();
+		}
+		moved += kt_peek(writers.va) != 0;
 		KT_EQ(do_mprotect(writers.va, n * PAGE_SIZE, PROT_READ), 0);
 		for (unsigned i = 0; i < n; i++)
 			value[i] = kt_peek(writers.va + i * PAGE_SIZE);
@@ -247,12 +269,6 @@ KTEST_MM(shootdown, mprotect)
 		for (unsigned i = 0; i < n; i++)
 			KT_EXPECT(kt_peek(writers.va + i * PAGE_SIZE) == value[i]);
 		KT_EQ(do_mprotect(writers.va, n * PAGE_SIZE, RW), 0);
-		end = clock_ns() + 2 * NSEC_PER_MSEC;
-		while (kt_peek(writers.va) == value[0] && clock_ns() < end) {
-			sched_yield();
-			cpu_relax();
-		}
-		moved += kt_peek(writers.va) != value[0];
 	}
 	__atomic_store_n(&writers.stop, 1, __ATOMIC_RELAXED);
 	kt_crowd_join(&crowd);

@@ -1,4 +1,7 @@
-/* Slab caches and kmalloc: shape of objects, constructors, failures, frees from other CPUs, random sequences against what was written. */
+/*
+ * Slab caches and kmalloc: shape of objects, constructors, failures, frees from other CPUs, random sequences against
+ * what was written.
+ */
 #include "mm/slab.h"
 
 #include "kernel/cpu.h"
@@ -173,7 +176,8 @@ KTEST(slab, exhaustion)
 	KT_EQ(slab_objects(c), 0);
 	kmem_cache_destroy(c);
 	palloc_fail(0, ~0u);
-	KT_EXPECT(!kmalloc(100, GFP_KERNEL) && !kmalloc(100000, GFP_KERNEL) && !kcalloc(10, 10, GFP_KERNEL) && !kstrdup("x", GFP_KERNEL));
+	KT_EXPECT(!kmalloc(100, GFP_KERNEL) && !kmalloc(100000, GFP_KERNEL) && !kcalloc(10, 10, GFP_KERNEL) &&
+		  !kstrdup("x", GFP_KERNEL));
 	palloc_fail(0, 0);
 }
 
@@ -281,8 +285,9 @@ KTEST(slab, random_turns)
 
 KTEST(slab, kmalloc_sizes)
 {
-	const size_t sizes[] = { 0, 1, 15, 16, 17, 32, 33, 64, 65, 96, 97, 128, 129, 192, 193, 255, 256, 257, 511, 512, 513, 1024, 1025,
-				 2048, 2049, 4096, 4097, 8192, 8193, 16384, 65536, 100000, 1u << 20, 4u << 20 };
+	const size_t sizes[] = { 0,    1,    15,   16,	 17,   32,    33,    64,     65,       96,	97,   128,
+				 129,  192,  193,  255,	 256,  257,   511,   512,    513,      1024,	1025, 2048,
+				 2049, 4096, 4097, 8192, 8193, 16384, 65536, 100000, 1u << 20, 4u << 20 };
 
 	for (unsigned i = 0; i < ARRAY_SIZE(sizes); i++) {
 		size_t n = sizes[i];
@@ -302,7 +307,8 @@ KTEST(slab, kmalloc_sizes)
 		KT_EXPECT(z && !memchr_inv(z, 0, n));
 		kfree(z);
 	}
-	KT_EXPECT(!kmalloc((4ul << 20) + 1, GFP_KERNEL) && !kmalloc(~0ul, GFP_KERNEL) && !kmalloc(1ul << 63, GFP_KERNEL));
+	KT_EXPECT(!kmalloc((4ul << 20) + 1, GFP_KERNEL) && !kmalloc(~0ul, GFP_KERNEL) &&
+		  !kmalloc(1ul << 63, GFP_KERNEL));
 	kfree(NULL);
 }
 
@@ -313,7 +319,8 @@ KTEST(slab, arrays_and_strings)
 
 	KT_EXPECT(a && !memchr_inv(a, 0, 100 * sizeof(*a)));
 	KT_EXPECT(s && !strcmp(s, "a string") && e && !*e);
-	KT_EXPECT(!kcalloc(1ul << 33, 1ul << 33, GFP_KERNEL) && !kcalloc(~0ul, 2, GFP_KERNEL) && !kcalloc(2, ~0ul / 2 + 1, GFP_KERNEL));
+	KT_EXPECT(!kcalloc(1ul << 33, 1ul << 33, GFP_KERNEL) && !kcalloc(~0ul, 2, GFP_KERNEL) &&
+		  !kcalloc(2, ~0ul / 2 + 1, GFP_KERNEL));
 	kfree(a);
 	kfree(s);
 	kfree(e);

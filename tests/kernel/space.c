@@ -146,11 +146,14 @@ unsigned kt_wrong(uintptr_t va, size_t pages, u64 first)
 }
 
 /*
- * The function's first instruction is the access, and the exception table has an entry for it: a fault goes on in kt_plain_refused as if that had
- * been called.
+ * The first instruction of these functions is the access, and the exception table has an entry for it: a fault goes on
+ * in the function for refused ones as if that had been called.
  */
 u64 kt_plain_load(const u64 *p);
 u64 kt_plain_refused(const u64 *p);
+void kt_plain_store(u64 *p, u64 value);
+void kt_plain_store_refused(u64 *p, u64 value);
+static DEFINE_PER_CPU(bool, store_refused);
 
 __attribute__((__noinline__, __noclone__, __optimize__("omit-frame-pointer"))) u64 kt_plain_load(const u64 *p)
 {
@@ -162,10 +165,22 @@ noinline u64 kt_plain_refused(const u64 *p)
 	return KT_NOTHING;
 }
 
+__attribute__((__noinline__, __noclone__, __optimize__("omit-frame-pointer"))) void kt_plain_store(u64 *p, u64 value)
+{
+	*p = value;
+}
+
+noinline void kt_plain_store_refused(u64 *p, u64 value)
+{
+	*this_cpu_ptr(&store_refused) = true;
+}
+
 __asm__(".pushsection __ex_table, \"a\"\n\t"
 	".balign 4\n\t"
 	".4byte kt_plain_load - .\n\t"
 	".4byte kt_plain_refused - .\n\t"
+	".4byte kt_plain_store - .\n\t"
+	".4byte kt_plain_store_refused - .\n\t"
 	".popsection");
 
 u64 kt_plain_read(uintptr_t va)
@@ -176,6 +191,17 @@ u64 kt_plain_read(uintptr_t va)
 	value = kt_plain_load((const u64 *)va);
 	pagefault_enable();
 	return value;
+}
+
+bool kt_plain_write(uintptr_t va, u64 value)
+{
+	bool *refused = this_cpu_ptr(&store_refused);	/* nothing sleeps before it is read */
+
+	*refused = false;
+	pagefault_disable();
+	kt_plain_store((u64 *)va, value);
+	pagefault_enable();
+	return !READ_ONCE(*refused);
 }
 
 unsigned kt_plain_wrong(uintptr_t va, size_t pages, u64 first)

@@ -1,8 +1,10 @@
 #pragma once
 /*
- * User address spaces for in-kernel tests: kernel threads that adopt one, and short ways to map, touch and look at its pages.
+ * User address spaces for in-kernel tests: kernel threads that adopt one, and short ways to map, touch and look at its
+ * pages.
  *
- *	KTEST_MM(cow, first_write_copies)	the body runs in a thread of its own with a fresh, empty address space (current->mm)
+ *	KTEST_MM(cow, first_write_copies)	the body runs in a thread of its own with a fresh, empty address space
+ *	(current->mm)
  *	{
  *		uintptr_t va = kt_map(4, PROT_READ | PROT_WRITE);
  *		...
@@ -27,7 +29,10 @@ struct task;
 /** Run fn(arg) in a kernel thread that has adopted a new address space, and wait for it. */
 void kt_in_mm(void (*fn)(void *), void *arg);
 
-/** Threads that share the caller's address space. fn(arg, i) runs with i = 0, 1, ... on CPUs 1, 2, ... in turn (all on 0 if there is one). */
+/**
+ * Threads that share the caller's address space. fn(arg, i) runs with i = 0, 1, ... on CPUs 1, 2, ... in turn (all on 0
+ * if there is one).
+ */
 struct kt_crowd {
 	struct mm *mm;
 	void (*fn)(void *arg, unsigned i);
@@ -55,12 +60,15 @@ bool kt_get(uintptr_t va, u64 *value);
 #define KT_NOTHING 0xbad0bad0bad0bad0ull
 u64 kt_peek(uintptr_t va);
 /**
- * Plain loads of the kernel, without the user access functions. They are allowed for memory whose entries do not say that it is the user's:
- * kt_make_plain() has the pages of the vma at va entered like that from now on. QEMU empties the TLB of riscv64 when the right to user memory is
- * switched on or off, so only a plain load can see a stale translation there. No fault is handled: KT_NOTHING.
+ * Plain loads and stores of the kernel, without the user access functions. They are allowed for memory whose entries do
+ * not say that it is the user's: kt_make_plain() has the pages of the vma at va entered like that from now on. QEMU
+ * empties the TLB of riscv64 when the right to user memory is switched on or off, so only these can see a stale
+ * translation there. No fault is handled: KT_NOTHING.
  */
 void kt_make_plain(uintptr_t va);
 u64 kt_plain_read(uintptr_t va);
+/** The same for a store: false if it faults. */
+bool kt_plain_write(uintptr_t va, u64 value);
 unsigned kt_plain_wrong(uintptr_t va, size_t pages, u64 first);
 /** Write first + i to each page: how many accesses faulted. */
 unsigned kt_fill(uintptr_t va, size_t pages, u64 first);

@@ -1,7 +1,7 @@
 /*
- * VMA algebra: random sequences of mmap, munmap, mprotect, mremap and MADV_DONTNEED against a model that knows only pages. After each step the vmas
- * must say what the model says, there must be as few of them as possible, and mm_check() must agree. Then the same with failing allocations,
- * the search for free space, limits and error codes.
+ * VMA algebra: random sequences of mmap, munmap, mprotect, mremap and MADV_DONTNEED against a model that knows only
+ * pages. After each step the vmas must say what the model says, there must be as few of them as possible, and
+ * mm_check() must agree. Then the same with failing allocations, the search for free space, limits and error codes.
  */
 #include "mm/vma.h"
 
@@ -78,10 +78,11 @@ static bool check_model(const char *what, unsigned step)
 		struct vma *vma = vma_lookup(mm, va_of(i));
 
 		runs += m->mapped && (i == 0 || !same_vma(i - 1, i));
-		if (!vma != !m->mapped || (vma && ((vma->flags & VM_ACCESS) != m->prot || (vma->flags & VM_NORESERVE) != m->extra ||
-						   vma->pgoff + ((va_of(i) - vma->start) >> PAGE_SHIFT) != m->pgoff))) {
-			kt_fail(__FILE__, __LINE__, "step %u (%s): page %u: %s, model: %s, prot %x", step, what, i, vma ? "mapped" : "not mapped",
-				m->mapped ? "mapped" : "not mapped", m->prot);
+		if (!vma != !m->mapped ||
+		    (vma && ((vma->flags & VM_ACCESS) != m->prot || (vma->flags & VM_NORESERVE) != m->extra ||
+			     vma->pgoff + ((va_of(i) - vma->start) >> PAGE_SHIFT) != m->pgoff))) {
+			kt_fail(__FILE__, __LINE__, "step %u (%s): page %u: %s, model: %s, prot %x", step, what, i,
+				vma ? "mapped" : "not mapped", m->mapped ? "mapped" : "not mapped", m->prot);
 			return false;
 		}
 	}
@@ -103,8 +104,8 @@ static bool check_contents(const char *what, unsigned step)
 		bool ok = kt_get(va_of(i), &v);
 
 		if (ok != (m->mapped && m->prot) || (ok && v != m->content)) {
-			kt_fail(__FILE__, __LINE__, "step %u (%s): page %u: %s %llx, model: prot %x, %llx", step, what, i,
-				ok ? "reads" : "faults", v, m->prot, m->content);
+			kt_fail(__FILE__, __LINE__, "step %u (%s): page %u: %s %llx, model: prot %x, %llx", step, what,
+				i, ok ? "reads" : "faults", v, m->prot, m->content);
 			return false;
 		}
 	}
@@ -125,13 +126,16 @@ struct op {
 
 static long run_mmap(const struct op *op)
 {
-	return do_mmap(NULL, va_of(op->s), op->n * PAGE_SIZE, op->prot, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | op->flags, 0);
+	return do_mmap(NULL, va_of(op->s), op->n * PAGE_SIZE, op->prot,
+		       MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | op->flags, 0);
 }
 
 static long apply_mmap(const struct op *op)
 {
 	for (unsigned i = op->s; i < op->s + op->n; i++)
-		model.page[i] = (struct model_page){ .mapped = true, .prot = (u8)op->prot, .pgoff = va_of(i) >> PAGE_SHIFT,
+		model.page[i] = (struct model_page){ .mapped = true,
+						     .prot = (u8)op->prot,
+						     .pgoff = va_of(i) >> PAGE_SHIFT,
 						     .extra = op->flags & MAP_NORESERVE ? VM_NORESERVE : 0 };
 	return (long)va_of(op->s);
 }
@@ -271,7 +275,8 @@ static bool touch_some(unsigned step)
 		bool ok = kt_put(va_of(i), v);
 
 		if (ok != (m->mapped && m->prot & PROT_WRITE)) {
-			kt_fail(__FILE__, __LINE__, "step %u: write to page %u %s, model: prot %x", step, i, ok ? "works" : "faults", m->prot);
+			kt_fail(__FILE__, __LINE__, "step %u: write to page %u %s, model: prot %x", step, i,
+				ok ? "works" : "faults", m->prot);
 			return false;
 		}
 		if (ok)
@@ -288,8 +293,9 @@ KTEST_MM(vma, random_operations)
 		long want = op.apply(&op), got = op.run(&op);
 
 		if (got != want) {
-			kt_fail(__FILE__, __LINE__, "step %u: %s of %u pages at %u (to %u at %u, flags %x): %ld, expected %ld", step, op.what,
-				op.n, op.s, op.m, op.d, op.flags, got, want);
+			kt_fail(__FILE__, __LINE__,
+				"step %u: %s of %u pages at %u (to %u at %u, flags %x): %ld, expected %ld", step,
+				op.what, op.n, op.s, op.m, op.d, op.flags, got, want);
 			return;
 		}
 		if (!check_model(op.what, step) || !touch_some(step))
@@ -333,7 +339,8 @@ KTEST_MM(vma, failures_change_nothing)
 			memcpy(&model, &saved, sizeof(model));
 			failed++;
 		} else if (got != want) {
-			kt_fail(__FILE__, __LINE__, "step %u: %s: %ld, expected %ld or -ENOMEM", step, op.what, got, want);
+			kt_fail(__FILE__, __LINE__, "step %u: %s: %ld, expected %ld or -ENOMEM", step, op.what, got,
+				want);
 			return;
 		}
 		if (!check_model(op.what, step) || !touch_some(step))
@@ -378,7 +385,8 @@ KTEST_MM(vma, search_finds_the_highest_gap)
 			KT_EQ(kt_unmap(top + rnd(n) * PAGE_SIZE, 1 + rnd(6)), 0);
 		for (unsigned i = 0; i < 150; i++) {
 			size_t pages = 1 + rnd(8);
-			uintptr_t want = naive_place(pages * PAGE_SIZE, USER_MIN, mm->mmap_base ? mm->mmap_base : USER_TOP);
+			uintptr_t want = naive_place(pages * PAGE_SIZE, USER_MIN,
+						     mm->mmap_base ? mm->mmap_base : USER_TOP);
 			long got = kt_map_at(0, pages, prots[rnd(ARRAY_SIZE(prots))]);
 
 			KT_EQ(got, want);
@@ -507,7 +515,8 @@ KTEST_MM(vma, heap)
 	KT_EQ(kt_wrong(align_up(start, PAGE_SIZE), 3, 1), 0);
 	KT_EXPECT(!kt_put(align_up(start, PAGE_SIZE) + 3 * PAGE_SIZE, 1));
 	KT_EQ(do_brk(start - 1), start + 3 * PAGE_SIZE);
-	KT_EQ(kt_map_at(align_up(start, PAGE_SIZE) + 5 * PAGE_SIZE, 1, PROT_READ), align_up(start, PAGE_SIZE) + 5 * PAGE_SIZE);
+	KT_EQ(kt_map_at(align_up(start, PAGE_SIZE) + 5 * PAGE_SIZE, 1, PROT_READ),
+	      align_up(start, PAGE_SIZE) + 5 * PAGE_SIZE);
 	KT_EQ(do_brk(start + 8 * PAGE_SIZE), start + 3 * PAGE_SIZE);
 	KT_EQ(do_brk(start + 4 * PAGE_SIZE), start + 4 * PAGE_SIZE);
 	KT_EQ(do_brk(USER_TOP), start + 4 * PAGE_SIZE);

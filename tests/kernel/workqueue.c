@@ -1,4 +1,7 @@
-/* Workqueues: what runs where and how often, waiting, cancelling, limits, self-requeueing, rescue without memory for workers. */
+/*
+ * Workqueues: what runs where and how often, waiting, cancelling, limits, self-requeueing, rescue without memory for
+ * workers.
+ */
 #include "kernel/workqueue.h"
 
 #include "kernel/cpu.h"
@@ -22,7 +25,8 @@ static void enter(void)
 {
 	u32 now = __atomic_add_fetch(&inside, 1, __ATOMIC_SEQ_CST), most = READ_ONCE(most_inside);
 
-	while (now > most && !__atomic_compare_exchange_n(&most_inside, &most, now, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
+	while (now > most &&
+	       !__atomic_compare_exchange_n(&most_inside, &most, now, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED))
 		;
 }
 
@@ -349,7 +353,9 @@ static void must_be_alone(struct work *w)
 	leave();
 }
 
-/* Queued from all CPUs to all CPUs all the time: every successful queueing is one run, and it never runs twice at once. */
+/*
+ * Queued from all CPUs to all CPUs all the time: every successful queueing is one run, and it never runs twice at once.
+ */
 KTEST(workqueue, never_twice_at_once)
 {
 	for (int kind = 0; kind < 2; kind++) {
@@ -496,7 +502,8 @@ KTEST(workqueue, rescuer_makes_progress)
 /* The same, but what occupies the worker belongs to another queue. */
 KTEST(workqueue, rescuer_of_another_queue)
 {
-	struct workqueue *plain = workqueue_create("kt-plain", 0, 0), *safe = workqueue_create("kt-safe", WQ_MEM_RECLAIM, 0);
+	struct workqueue *plain = workqueue_create("kt-plain", 0, 0),
+			 *safe = workqueue_create("kt-safe", WQ_MEM_RECLAIM, 0);
 	static struct work w[10];
 
 	KT_ASSERT(plain && safe);

@@ -1,5 +1,6 @@
 /*
- * A QEMU plugin: how many guest instructions each translation block ran, by address. tools/profile.py sums them by function.
+ * A QEMU plugin: how many guest instructions each translation block ran, by address. tools/profile.py sums them by
+ * function.
  *
  *	-plugin out/plugin/profile.so,out=FILE
  *

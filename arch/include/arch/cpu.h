@@ -13,11 +13,14 @@
  *	void irq_enable(void), irq_disable(void); bool irqs_off(void)
  *	All four are compiler barriers.
  *   waiting
- *	void cpu_relax(void)		in every spin loop. MUST let another vCPU of a single-threaded emulator run (PLATFORM:
+ *	void cpu_relax(void)		in every spin loop. MUST let another vCPU of a single-threaded emulator run
+ *	(PLATFORM:
  *					riscv `pause` does not), and is cheap enough to be called in each iteration
- *	void cpu_yield(void)		now and then, where other CPUs are waited for or may be waiting: on an emulator that runs all
- *					CPUs in one thread, another one runs now. May cost a microsecond; not for inner loops
- *	void cpu_idle(void)		interrupts are off on entry and on return; waits until an interrupt is pending and
+ *	void cpu_yield(void)		now and then, where other CPUs are waited for or may be waiting: on an emulator
+ *					that runs all CPUs in one thread, another one runs now. May cost a
+ *					microsecond; not for inner loops
+ *	void cpu_idle(void)		interrupts are off on entry and on return; waits until an interrupt is pending
+ *	and
  *					takes it (enabling and waiting is atomic: a wake-up between the check and the
  *					wait is not lost)
  *	void cpu_halt(void) __noreturn	interrupts off, for ever
@@ -34,7 +37,8 @@
  *					icount where there is one (PLATFORM, Counting). For accounting of kernel effort.
  *	const char *cpu_counter_name	"instructions", "cycles", "ns/10" ...: what one unit is
  *   description
- *	void arch_cpuinfo(struct seq *m, unsigned cpu)	that CPU's paragraph of /proc/cpuinfo, as Linux has it on this port
+ *	void arch_cpuinfo(struct seq *m, unsigned cpu)	that CPU's paragraph of /proc/cpuinfo, as Linux has it on this
+ *	port
  */
 #include "lib/types.h"
 

@@ -1,7 +1,7 @@
 #pragma once
 /*
- * THE CONTRACT, part 9: device interrupts. Numbers are the port's (GSI, PLIC source, SPI, XICS source); generic drivers get
- * them from the device's description. kernel/irq.c keeps handlers and counts and is called through do_irq(irq).
+ * THE CONTRACT, part 9: device interrupts. Numbers are the port's (GSI, PLIC source, SPI, XICS source); generic drivers
+ * get them from the device's description. kernel/irq.c keeps handlers and counts and is called through do_irq(irq).
  */
 #include "lib/types.h"
 

@@ -20,7 +20,8 @@
  *     pt_leaf_ok(level)      may a leaf stand at this level?
  *     USER_TOP               first address that user space can not have (page aligned, leaves a guard page)
  *     DIRECT_MAP_BASE        virtual address of physical address 0 in the direct map, 1 GiB aligned
- *     VMEMMAP_BASE           struct page of frame 0 lives here, 1 GiB aligned; room for 2^32 frames (128 GiB), less where
+ *     VMEMMAP_BASE           struct page of frame 0 lives here, 1 GiB aligned; room for 2^32 frames (128 GiB), less
+ *     where
  *                            the port's MAX_PFN is lower
  *     MAX_PFN                frames above this one can not be used (limit of the direct map on this port)
  *     VMALLOC_BASE/_END      for kernel stacks and device mappings; at least 1 GiB
@@ -54,7 +55,8 @@
  *     pte_t pte_xchg(pte_t *, pte_t)           atomic against the hardware's accessed/dirty updates; fully ordered
  *     bool pte_cas(pte_t *, pte_t old, pte_t new)  likewise
  *     void pte_clear(pte_t *)                  store of none
- *     void pte_publish(void)                   after stores of entries: this CPU's walker sees them. A port whose MMU may
+ *     void pte_publish(void)                   after stores of entries: this CPU's walker sees them. A port whose MMU
+ *     may
  *                                              remember "not present" need not flush here: generic fault code
  *                                              treats a fault that finds a good entry as spurious and flushes that
  *                                              page locally

@@ -1,7 +1,8 @@
 /*
- * Linker-script pieces that every port's kernel.ld.S uses, so that a section added by generic code is added once. The port gives the
- * addresses, the program headers and its own first sections. Each of the four parts starts on a page of its own, so that mm/kmap.c can map
- * text read-only and executable, rodata read-only, the rest writable and not executable.
+ * Linker-script pieces that every port's kernel.ld.S uses, so that a section added by generic code is added once. The
+ * port gives the addresses, the program headers and its own first sections. Each of the four parts starts on a page of
+ * its own, so that mm/kmap.c can map text read-only and executable, rodata read-only, the rest writable and not
+ * executable.
  */
 #define KERNEL_TEXT									\
 	_text_start = .;								\
@@ -45,4 +46,5 @@
 	_end = .;
 
 #define KERNEL_DISCARD									\
-	*(.comment) *(.note.gnu.*) *(.note.GNU-stack) *(.eh_frame*) *(.riscv.attributes) *(.gnu.attributes) *(.interp) *(.dynamic)
+	*(.comment) *(.note.gnu.*) *(.note.GNU-stack) *(.eh_frame*) *(.*.attributes)	\
+	*(.interp) *(.dynamic)

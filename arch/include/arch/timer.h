@@ -4,12 +4,15 @@
  */
 #include "lib/types.h"
 
-/** Monotonic nanoseconds since about boot; never goes back, the same on all CPUs to within an IPI's flight. Any context. */
+/**
+ * Monotonic nanoseconds since about boot; never goes back, the same on all CPUs to within an IPI's flight. Any context.
+ */
 u64 clock_ns(void);
 
 /**
- * timer_arm() - have timer_interrupt() (kernel/timer.c) called on this CPU, interrupts off, at or soon after `deadline` (clock_ns time).
- * One shot; a later call replaces the deadline; a deadline in the past fires at once. Interrupts are off.
+ * timer_arm() - have timer_interrupt() (kernel/timer.c) called on this CPU, interrupts off, at or soon after `deadline`
+ * (clock_ns time). One shot; a later call replaces the deadline; a deadline in the past fires at once. Interrupts are
+ * off.
  */
 void timer_arm(u64 deadline);
 

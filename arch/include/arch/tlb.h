@@ -2,8 +2,8 @@
 /*
  * THE CONTRACT, part 2: translation look-aside buffers.
  *
- * Everything here acts on the calling CPU only, but for the broadcast calls. Who must be told is generic code's business
- * (mm/tlb.c). All are callable with interrupts off and in IPI context, never sleep, and complete before they
+ * Everything here acts on the calling CPU only, but for the broadcast calls. Who must be told is generic code's
+ * business (mm/tlb.c). All are callable with interrupts off and in IPI context, never sleep, and complete before they
  * return: afterwards no access by this CPU uses the old translation.
  *
  * "stale" includes paging-structure caches when `tables` is set: a page table that the range hung on was unhooked.

@@ -6,15 +6,19 @@
  * lies at the top of the task's kernel stack: task_trapframe(task) finds it.
  *
  * The port's entry code calls, with interrupts off unless said otherwise:
- *   void do_syscall(struct trapframe *)		kernel/syscall.c; returns with interrupts off, ready to return to user
+ *   void do_syscall(struct trapframe *)		kernel/syscall.c; returns with interrupts off, ready to return
+ *   to
+ *   user
  *   void do_page_fault(struct trapframe *, uintptr_t addr, unsigned access)	mm/fault.c, likewise
- *   void do_user_exception(struct trapframe *, int sig, int code, uintptr_t addr)	kernel/signal.c: force a signal (user mode)
+ *   void do_user_exception(struct trapframe *, int sig, int code, uintptr_t addr)	kernel/signal.c: force a signal
+ *   (user
+ *   mode)
  *   void do_kernel_exception(struct trapframe *, const char *what, uintptr_t addr)	fixup or panic
  *   void do_irq(unsigned irq), ipi_handler(void), timer_interrupt(void)	between irq_enter(tf) and irq_exit(tf)
  * and after a trap or interrupt from user mode (system calls have it inside do_syscall):
  *   void exit_to_user(struct trapframe *)	reschedules, delivers signals; interrupts off on entry and return
- * Entry code from user mode (not for system calls, which do it themselves) first calls enter_from_user(), which accounts.
- * All of these are in kernel/entry.h.
+ * Entry code from user mode (not for system calls, which do it themselves) first calls enter_from_user(), which
+ * accounts. All of these are in kernel/entry.h.
  *
  *   accessors (static inline, <asm/trap.h>)
  *	bool tf_user(const struct trapframe *)		came from user mode
@@ -27,27 +31,38 @@
  *	void tf_restart_syscall(tf *)			back to the system-call instruction with the original arguments
  *	struct trapframe *task_trapframe(struct task *)
  *
- *   user memory. All return the number of bytes NOT copied. May fault and sleep (interrupts on), unless pagefault_disable()d.
- *   Addresses are checked against USER_TOP by the callers in kernel/uaccess.h; the port guards with SMAP/SUM/PAN and recovers
- *   through the exception table (section __ex_table: two 32-bit self-relative offsets, instruction and fixup).
+ *   user memory. All return the number of bytes NOT copied. May fault and sleep (interrupts on), unless
+ *   pagefault_disable()d. Addresses are checked against USER_TOP by the callers in kernel/uaccess.h; the port guards
+ *   with SMAP/SUM/PAN and recovers through the exception table (section __ex_table: two 32-bit self-relative offsets,
+ *   instruction and fixup).
  *	size_t arch_copy_from_user(void *dst, const void *usrc, size_t n)
  *	size_t arch_copy_to_user(void *udst, const void *src, size_t n)
  *	size_t arch_clear_user(void *udst, size_t n)
- *	long arch_strncpy_from_user(char *dst, const char *usrc, size_t n)	length without NUL, n if none was found, -EFAULT
+ *	long arch_strncpy_from_user(char *dst, const char *usrc, size_t n)	length without NUL, n if none was found,
+ *	-EFAULT
  *	int arch_cmpxchg_user32(u32 *uaddr, u32 old, u32 new, u32 *seen)	0 or -EFAULT; fully ordered
- *	int arch_get_user32(u32 *dst, const u32 *usrc), arch_get_user64; arch_put_user32, arch_put_user64	0 or -EFAULT
+ *	int arch_get_user32(u32 *dst, const u32 *usrc), arch_get_user64; arch_put_user32, arch_put_user64	0 or
+ *	-EFAULT
  *
  *   signals
- *	int arch_signal_frame(struct trapframe *, struct ksignal *, const sigset *saved)	push Linux's frame, 0 or -EFAULT
- *	int arch_sigreturn(struct trapframe *, sigset *restored)	pop it; -EFAULT: the caller kills with SIGSEGV. Bad
- *									register contents (kernel mode, ...) are refused.
- *	uintptr_t ARCH_SIGTRAMP_SIZE and arch_sigtramp[]	code for the signal-return page, size 0 if libc brings its own
+ *	int arch_signal_frame(struct trapframe *, struct ksignal *, const sigset *saved)	push Linux's frame, 0 or
+ *	-EFAULT
+ *	int arch_sigreturn(struct trapframe *, sigset *restored)	pop it; -EFAULT: the caller kills with SIGSEGV.
+ *	Bad
+ *									register contents (kernel mode, ...) are
+ *									refused.
+ *	uintptr_t ARCH_SIGTRAMP_SIZE and arch_sigtramp[]	code for the signal-return page, size 0 if libc brings
+ *	its
+ *	own
  *
  *   programs
- *	void arch_start_user(struct trapframe *, uintptr_t pc, uintptr_t sp)	all registers reset, as Linux's execve leaves them
+ *	void arch_start_user(struct trapframe *, uintptr_t pc, uintptr_t sp)	all registers reset, as Linux's execve
+ *	leaves them
  *	ELF_MACHINE, ELF_HWCAP, ELF_HWCAP2 (run-time), ELF_PLATFORM (string), UTS_MACHINE (string)
- *	CLONE_TLS_LAST		1 if clone's arguments are (flags, sp, ptid, ctid, tls), 0 if (flags, sp, ptid, tls, ctid)
- *	<asm/syscalls.h>	one line SYSCALL(number, name) for each call that generic code offers on this port (X-macro),
+ *	CLONE_TLS_LAST		1 if clone's arguments are (flags, sp, ptid, ctid, tls), 0 if (flags, sp, ptid, tls,
+ *	ctid)
+ *	<asm/syscalls.h>	one line SYSCALL(number, name) for each call that generic code offers on this port
+ *	(X-macro),
  *				and NR_SYSCALLS; calls of this port alone are arch_sys_NAME and named likewise
  *	<asm/uapi.h>		struct stat, O_*, MAP_*, termios ioctls and sigcontext where they differ (ABI.md)
  *   bool arch_user_pc_ok(uintptr_t)	canonical enough for the return instruction

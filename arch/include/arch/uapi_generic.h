@@ -1,7 +1,7 @@
 #pragma once
 /*
- * Constants of the Linux ABI in the values that most architectures share; one that numbers them otherwise has its own in <asm/uapi.h>
- * instead of including this.
+ * Constants of the Linux ABI in the values that most architectures share; one that numbers them otherwise has its own
+ * in <asm/uapi.h> instead of including this.
  */
 #define O_DIRECT	0x4000
 #define O_LARGEFILE	0x8000

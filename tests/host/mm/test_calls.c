@@ -205,6 +205,32 @@ static void test_limit(void)
 	leave();
 }
 
+/* A range over the edge of a table, which can not grow in place. */
+#define WIDE_PAGES 40u
+#define WIDE	   (AT + 0x1000000ul - WIDE_PAGES / 2 * P)
+
+static void make_pages(void)
+{
+	EXPECT(do_mmap(NULL, AT, 64 * P, RW, ANON | MAP_FIXED, 0), AT);
+	EXPECT(do_mmap(NULL, WIDE, WIDE_PAGES * P, RW, ANON | MAP_FIXED, 0), WIDE);
+	EXPECT(do_mmap(NULL, WIDE + WIDE_PAGES * P, P, PROT_READ, ANON | MAP_FIXED, 0), WIDE + WIDE_PAGES * P);
+	for (unsigned i = 0; i < 64; i++)
+		EXPECT(put(AT + i * P, AT + i), 0);
+	for (unsigned i = 0; i < WIDE_PAGES; i++)
+		EXPECT(put(WIDE + i * P, WIDE + i), 0);
+}
+
+/* A call that failed has changed nothing. */
+static void check_pages(void)
+{
+	for (unsigned i = 0; i < 64; i++)
+		EXPECT(get(AT + i * P), AT + i);
+	for (unsigned i = 0; i < WIDE_PAGES; i++)
+		EXPECT(get(WIDE + i * P), WIDE + i);
+	for (unsigned i = 0; i < 64; i += 3)
+		EXPECT(put(AT + i * P, AT + i), 0);
+}
+
 /* One call after the other, its n-th allocation failing, until it gets through. */
 static long call(unsigned which, struct file *f)
 {
@@ -228,7 +254,8 @@ static long call(unsigned which, struct file *f)
 	case 6:
 		return unmap(AT + 17 * P, P);
 	case 7:
-		return do_mremap(AT + 20 * P, 4 * P, 600 * P, MREMAP_MAYMOVE, 0) < 0 ? -ENOMEM : 0;
+		current->mm->mmap_base = 0x40000000 + WIDE_PAGES / 2 * P; /* the new place lies over an edge too */
+		return do_mremap(WIDE, WIDE_PAGES * P, (WIDE_PAGES + 1) * P, MREMAP_MAYMOVE, 0) < 0 ? -ENOMEM : 0;
 	case 8:
 		mm = current->mm;
 		copy = mm_dup(mm);
@@ -249,28 +276,28 @@ static void test_failures(void)
 {
 	struct file *f = host_file(8);
 
-	enter();
-	EXPECT(do_mmap(NULL, AT, 64 * P, RW, ANON | MAP_FIXED | MAP_POPULATE, 0), AT);
-	for (unsigned which = 0; call(which, f) != 1; which++)
-		;	/* once, so that magazines and tables are there; below it is another address space */
-	leave();
-	slab_drain();
 	for (unsigned which = 0;; which++) {
 		long ret = -ENOMEM;
 
 		enter();
-		EXPECT(do_mmap(NULL, AT, 64 * P, RW, ANON | MAP_FIXED | MAP_POPULATE, 0), AT);
+		make_pages();
 		if (which == 3)
 			EXPECT(call(1, f), 0);
 		if (which == 4)
 			EXPECT(call(2, f), 0);
 		for (unsigned skip = 0; ret == -ENOMEM; skip++) {
+			unsigned nr_vmas = current->mm->nr_vmas;
+
 			slab_drain();
 			CHECK(skip < 100, "call %u never gets through", which);
 			palloc_fail(skip, 1);
 			ret = call(which, f);
 			palloc_fail(0, 0);
 			mm_check(current->mm);
+			if (ret != -ENOMEM)
+				break;
+			check_pages();
+			EXPECT(current->mm->nr_vmas, nr_vmas);
 		}
 		leave();
 		if (ret == 1)
