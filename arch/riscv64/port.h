@@ -25,6 +25,7 @@ static inline u64 rv_image_phys(const void *p)
 /** Does the boot CPU have an extension, such as "sstc"? A single letter is one of the first group: "d". */
 bool rv_isa_has(const char *ext);
 void rv_isa_init(const void *fdt, int cpu_node);
+void rv_isa_check_counter(void);	/* does rdinstret count instructions here? */
 /** The CPU's node and number, for the description. */
 void rv_cpu_describe(unsigned cpu, int node);
 

@@ -44,6 +44,7 @@ void rv_time_init(u64 frequency, bool sstc)
 
 void arch_timer_init(void)
 {
+	rv_isa_check_counter();
 }
 
 u64 clock_ns(void)

@@ -36,7 +36,7 @@ static unsigned long cr4_features;
 static bool has_smap;
 
 /* Cycles of the time-stamp counter; under QEMU's icount those are instructions. */
-const char *const cpu_counter_name = "cycles";
+const char *cpu_counter_name = "cycles";
 
 struct gate {
 	u16 offset0, selector;

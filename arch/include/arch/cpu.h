@@ -35,7 +35,7 @@
  *   counters
  *	u64 cpu_counter(void)		the finest free-running counter that can be read cheaply: instructions under
  *					icount where there is one (PLATFORM, Counting). For accounting of kernel effort.
- *	const char *cpu_counter_name	"instructions", "cycles", "ns/10" ...: what one unit is
+ *	const char *cpu_counter_name	"instructions", "cycles", "ns" ...: what one unit is; settled by arch_timer_init()
  *   description
  *	void arch_cpuinfo(struct seq *m, unsigned cpu)	that CPU's paragraph of /proc/cpuinfo, as Linux has it on this
  *	port
@@ -50,5 +50,5 @@ struct seq;
 
 #define current		arch_current()
 
-extern const char *const cpu_counter_name;
+extern const char *cpu_counter_name;
 void arch_cpuinfo(struct seq *m, unsigned cpu);

@@ -30,7 +30,7 @@ static void os_yield(void)
 
 struct cpu boot_cpu;
 struct cpu *cpus[NR_CPUS] = { &boot_cpu };
-const char *const cpu_counter_name = "ns";
+const char *cpu_counter_name = "ns";
 
 static __thread struct cpu *me = &boot_cpu;
 static bool attached[NR_CPUS];		/* atomic. has a thread of its own */
