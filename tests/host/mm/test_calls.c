@@ -272,7 +272,10 @@ static long call(unsigned which, struct file *f)
 	}
 }
 
-/* The call with its allocation number skip failing (some failures are made up for): false if it is beyond the last call. */
+/*
+ * The call with its allocation number skip failing (some failures are made up for): false if it is beyond the last
+ * call.
+ */
 static bool fail_once(unsigned which, unsigned skip, struct file *f)
 {
 	unsigned nr_vmas;
