@@ -45,7 +45,6 @@ int race_wait(u64 deadline)
 	while (__atomic_load_n(&race_state, __ATOMIC_ACQUIRE) != HELD) {
 		if (clock_ns() > deadline)
 			return -ETIMEDOUT;
-		sched_yield();	/* not a sleep: the point may lie in the waking of a task */
 		cpu_relax();
 	}
 	return 0;

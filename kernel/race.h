@@ -15,7 +15,10 @@ extern u32 race_armed;
 		if (unlikely(READ_ONCE(race_armed)))                                                                   \
 			race_point_hit(name);                                                                          \
 	} while (0)
-/** One point at a time. Yields in race_wait until somebody is held there; deadline in clock_ns; 0 or -ETIMEDOUT. */
+/**
+ * One point at a time. race_wait() spins until somebody is held there, which must be on another CPU; deadline in
+ * clock_ns; 0 or -ETIMEDOUT.
+ */
 void race_arm(const char *name);
 int race_wait(u64 deadline);
 void race_release(void);

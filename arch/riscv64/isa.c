@@ -15,7 +15,7 @@
 u64 rv_hwcap;
 const char *cpu_counter_name = "ticks";
 
-/* rdinstret counts instructions on hardware and under icount; else QEMU gives it some time. A loop of known length tells. */
+/* rdinstret counts instructions on hardware and under icount, else QEMU makes it a clock. A known loop tells. */
 void rv_isa_check_counter(void)
 {
 	u64 begin = cpu_counter(), n = 1000, counted;

@@ -134,7 +134,7 @@ static int replace(void *arg)
 	u64 now;
 
 	timer_init(&s.timer, note_shot);
-	flags = irq_save();	/* the first must not come before it is replaced, however long this CPU may be held up */
+	flags = irq_save();	/* the first must not come before it is replaced, however long this CPU is held up */
 	now = clock_ns();
 	timer_start(&s.timer, now + NSEC_PER_MSEC);
 	timer_start(&s.timer, now + 4 * NSEC_PER_MSEC);

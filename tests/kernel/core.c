@@ -146,8 +146,8 @@ static int spin(void *arg)
 }
 
 /*
- * Two threads on one CPU, nice 0 and 5: the ratio of weights is 3.05. Host time that the vCPU loses is charged to one of
- * them.
+ * Two threads on one CPU, nice 0 and 5: the ratio of weights is 3.05. Host time that the vCPU loses is charged to
+ * one of them.
  */
 KTEST(sched, fairness_by_nice)
 {

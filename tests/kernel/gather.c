@@ -250,7 +250,7 @@ static void drop_and_fill(void *arg, unsigned nr)
 {
 	struct droppers *d = arg;
 
-	for (u64 round = 0; round < 60; round++) {
+	for (u64 round = 0; round < 25; round++) {
 		unsigned first = (nr * 7 + (unsigned)round * 3) % d->pages,
 			 n = 1 + (unsigned)round % (d->pages - first);
 

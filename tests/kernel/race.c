@@ -425,7 +425,7 @@ static void get_buddies(struct page **a, struct page **b)
 }
 
 /* A block is off its list, and its descriptor not filled in yet. Its buddy comes back and must not merge with it. */
-KTEST(race, block_taken_and_buddy_freed)
+KTEST_MM(race, block_taken_and_buddy_freed)
 {
 	bool replayed = false;
 
@@ -500,7 +500,7 @@ static int waker(void *arg)
  * meanwhile must not make it run twice, and none may be lost. While the point is armed any wake-up may be held instead;
  * then this is merely another order.
  */
-KTEST(race, wake_and_schedule)
+KTEST_MM(race, wake_and_schedule)
 {
 	struct task *s, *w;
 	u64 end;

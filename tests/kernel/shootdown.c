@@ -17,7 +17,7 @@
 
 #define RW	(PROT_READ | PROT_WRITE)
 #define MAGIC	(0x5d00ull << 48)
-#define ROUNDS	60u
+#define ROUNDS	40u
 
 struct place {
 	uintptr_t va;

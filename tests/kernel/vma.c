@@ -382,7 +382,7 @@ KTEST_MM(vma, search_finds_the_highest_gap)
 		KT_ASSERT(top);
 		KT_EQ(top + n * PAGE_SIZE, where ? mm->mmap_base : USER_TOP);
 		for (unsigned i = 0; i < 60; i++)
-			KT_EQ(kt_unmap(top + rnd(n) * PAGE_SIZE, 1 + rnd(6)), 0);
+			KT_EQ(kt_unmap(top + rnd(n - 6) * PAGE_SIZE, 1 + rnd(6)), 0);
 		for (unsigned i = 0; i < 150; i++) {
 			size_t pages = 1 + rnd(8);
 			uintptr_t want = naive_place(pages * PAGE_SIZE, USER_MIN,
@@ -391,7 +391,7 @@ KTEST_MM(vma, search_finds_the_highest_gap)
 
 			KT_EQ(got, want);
 			if (i % 3 == 0)
-				KT_EQ(kt_unmap(top + rnd(n) * PAGE_SIZE, 1 + rnd(6)), 0);
+				KT_EQ(kt_unmap(top + rnd(n - 6) * PAGE_SIZE, 1 + rnd(6)), 0);
 		}
 		mm_check(mm);
 	}

@@ -35,7 +35,8 @@
  *   counters
  *	u64 cpu_counter(void)		the finest free-running counter that can be read cheaply: instructions under
  *					icount where there is one (PLATFORM, Counting). For accounting of kernel effort.
- *	const char *cpu_counter_name	"instructions", "cycles", "ns" ...: what one unit is; settled by arch_timer_init()
+ *	const char *cpu_counter_name	"instructions", "cycles", "ns" ...: what one unit is; arch_timer_init()
+ *					settles it
  *   description
  *	void arch_cpuinfo(struct seq *m, unsigned cpu)	that CPU's paragraph of /proc/cpuinfo, as Linux has it on this
  *	port
