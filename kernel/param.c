@@ -63,6 +63,14 @@ void params_init(void)
 	init_argc = (unsigned)c.argc;
 }
 
+const struct knob *knob_find(const char *name)
+{
+	for (const struct knob *k = __start_knobs; k < __stop_knobs; k++)
+		if (!strcmp(k->name, name))
+			return k;
+	return NULL;
+}
+
 int knob_show(const struct knob *k, char *buf, size_t n)
 {
 	const struct cmdline_option *o = k->opt;

@@ -29,6 +29,11 @@ void params_init(void);
 extern const char *init_argv[64];
 extern unsigned init_argc;
 extern const char *init_envp[32];
-/** "name value" of every knob, for report headers and /proc/sys; write by name. 0, -ENOENT, -EINVAL. */
+/** The knob of that name ("vm.tlb_shootdown"), or NULL. */
+const struct knob *knob_find(const char *name);
+/**
+ * Set and read a knob in the form of /proc/sys. knob_write may sleep; 0, -EINVAL, or what the knob's owner says
+ * (-EOPNOTSUPP: not on this machine), and then nothing has changed. knob_show returns the length of "value\n".
+ */
 int knob_write(const struct knob *k, const char *text);
 int knob_show(const struct knob *k, char *buf, size_t n);

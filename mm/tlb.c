@@ -1,5 +1,8 @@
 /*
- * TLB shootdown by IPI: issue, dispatch, wait.
+ * TLB shootdown: who must be told, telling them, waiting until they did it. vm.tlb_shootdown chooses how:
+ *   ipi		interrupt the CPUs in mm->cpumask; each invalidates for itself
+ *   broadcast	one instruction (arm64 tlbi, ppc64 tlbie) or firmware call (riscv64 SBI) does it on all CPUs, where
+ *		there is one. It may be changed at any time: each flush looks once, and is complete when it returns.
  *
  * Who may hold translations of an mm: the CPUs in mm->cpumask. A CPU sets its bit, full fence, then loads the root
  * (mm/context.c). We change entries, full fence, read the mask. So a CPU whose bit we do not see will walk the new
@@ -10,10 +13,42 @@
 #include "mm/tlb.h"
 
 #include "kernel/cpu.h"
+#include "kernel/init.h"
 #include "kernel/ipi.h"
+#include "kernel/param.h"
 #include "kernel/printk.h"
+#include "lib/errno.h"
 #include "mm/mm.h"
 #include "mm/vmstat.h"
+
+enum { SHOOTDOWN_IPI, SHOOTDOWN_BROADCAST };
+
+static unsigned shootdown;	/* written by the knob only */
+
+static int shootdown_changed(void)
+{
+	return shootdown == SHOOTDOWN_BROADCAST && !TLB_HAS_BROADCAST ? -EOPNOTSUPP : 0;
+}
+
+static const struct cmdline_option option_shootdown = {
+	.name = "vm.tlb_shootdown",
+	.type = CMDLINE_CHOICE,
+	.choice = &shootdown,
+	.choices = (const char *const[]){ "ipi", "broadcast", NULL },
+	.help = "how other CPUs are told to drop translations: ipi, broadcast (by hardware or firmware)"
+};
+KNOB(knob_shootdown) = { .name = "vm.tlb_shootdown", .opt = &option_shootdown, .changed = shootdown_changed };
+
+/* The command line may have asked before anybody knew what the machine can do. */
+static int shootdown_init(void)
+{
+	if (shootdown_changed()) {
+		pr_warn("vm.tlb_shootdown=broadcast: this machine has none; using ipi");
+		shootdown = SHOOTDOWN_IPI;
+	}
+	return 0;
+}
+early_initcall(shootdown_init);
 
 struct flush {
 	struct mm *mm;
@@ -44,18 +79,32 @@ static void flush_ipi(void *arg)
 		cpumask_clear(&f->mm->cpumask, cpu_id());
 }
 
+static void flush_broadcast(const struct flush *f)
+{
+	vm_event(VME_tlb_broadcasts);
+#ifdef BREAK_TLB_NO_BROADCAST
+	return;
+#endif
+	if (f->whole)
+		tlb_broadcast_mm(f->mm);
+	else
+		tlb_broadcast_range(f->mm, f->start, f->end, f->shift, f->tables);
+}
+
 static void flush(struct flush *f)
 {
 	struct cpumask others;
 	unsigned self = cpu_id();
 
 	smp_mb();	/* entries before the mask; pairs with the bit's fence in switch_mm */
-	if (cpumask_test(&f->mm->cpumask, self))
-		flush_local(f);
-	if (nr_cpus == 1)
-		return;
 	cpumask_copy(&others, &f->mm->cpumask);
 	__cpumask_clear(&others, self);
+	if (!cpumask_empty(&others) && READ_ONCE(shootdown) == SHOOTDOWN_BROADCAST) {
+		flush_broadcast(f);
+		return;
+	}
+	if (cpumask_test(&f->mm->cpumask, self))
+		flush_local(f);
 	if (cpumask_empty(&others))
 		return;
 	vm_event(VME_tlb_shootdowns);
@@ -90,5 +139,10 @@ void flush_tlb_kernel_range(uintptr_t start, uintptr_t end)
 {
 	struct flush f = { NULL, start, end, PAGE_SHIFT, false, false };
 
+	if (READ_ONCE(shootdown) == SHOOTDOWN_BROADCAST) {
+		smp_mb();
+		flush_broadcast(&f);
+		return;
+	}
 	call_on_cpus(&cpu_online_mask, flush_kernel_ipi, &f, true);
 }

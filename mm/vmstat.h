@@ -10,6 +10,7 @@
 	X(pte_table_alloc) X(pte_table_free)                                                                           \
 	X(gather_batches) X(gather_pages) X(gather_flushes) X(gather_no_batch)                                         \
 	X(tlb_flush_local) X(tlb_flush_local_full) X(tlb_shootdowns) X(tlb_shootdown_ipis) X(tlb_shootdown_received)  \
+	X(tlb_broadcasts)                                                                                               \
 	X(lazy_tlb_switches) X(lazy_tlb_refs) X(context_switches) X(ipis) X(fault_spurious) X(fault_around)
 
 enum vm_event {

@@ -200,14 +200,14 @@ void tlb_local_range(struct mm *mm, uintptr_t start, uintptr_t end, unsigned shi
 			fence_page(va, asid);
 }
 
-/* Whatever the ASIDs are on the other CPUs: all of them. Harts come in masks of 64 from a base that we choose. */
+/* Whatever the ASIDs are on the CPUs: all of them. The fence reaches the caller as well. Harts come in masks of 64 from a base that we choose. */
 static void remote_fence(struct mm *mm, uintptr_t start, u64 size)
 {
 	struct cpumask left;
 	unsigned cpu;
 
 	smp_mb();
-	cpumask_copy(&left, &mm->cpumask);
+	cpumask_copy(&left, mm ? &mm->cpumask : &cpu_online_mask);
 	while (!cpumask_empty(&left)) {
 		u64 base = ~0ull, mask = 0;
 

@@ -5,6 +5,8 @@
  * Locks:  t tty->lock (RANK_TTY)   r tty->raw_lock (RANK_IRQ_DEV, interrupts off)   p proc_lock and t to write, either
  * to read
  */
+#include <arch/uapi.h>
+
 #include "kernel/mutex.h"
 #include "kernel/spinlock.h"
 #include "kernel/wait.h"
@@ -14,62 +16,9 @@
 
 struct tty;
 
-/* Linux's termios, in the layout and with the values that most architectures use. */
-#define NCCS	19
-
-struct termios_k {
-	u32 iflag, oflag, cflag, lflag;
-	u8 line;
-	u8 cc[NCCS];
-};
-
 struct winsize_k {
 	u16 row, col, xpixel, ypixel;
 };
-
-enum {
-	VINTR,
-	VQUIT,
-	VERASE,
-	VKILL,
-	VEOF,
-	VTIME,
-	VMIN,
-	VSWTC,
-	VSTART,
-	VSTOP,
-	VSUSP,
-	VEOL,
-	VREPRINT,
-	VDISCARD,
-	VWERASE,
-	VLNEXT,
-	VEOL2
-};
-
-#define ISTRIP	0000040u
-#define INLCR	0000100u
-#define IGNCR	0000200u
-#define ICRNL	0000400u
-#define IXON	0002000u
-#define IUTF8	0040000u
-#define OPOST	0000001u
-#define ONLCR	0000004u
-#define CS8	0000060u
-#define CREAD	0000200u
-#define HUPCL	0002000u
-#define B38400	0000017u
-#define ISIG	0000001u
-#define ICANON	0000002u
-#define ECHO	0000010u
-#define ECHOE	0000020u
-#define ECHOK	0000040u
-#define ECHONL	0000100u
-#define NOFLSH	0000200u
-#define TOSTOP	0000400u
-#define ECHOCTL	0001000u
-#define ECHOKE	0004000u
-#define IEXTEN	0100000u
 
 #define TTY_RAW		256u	/* received, not yet looked at */
 #define TTY_BUF		4096u	/* for readers */

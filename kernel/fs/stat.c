@@ -56,12 +56,28 @@ static int stat_at(int dfd, const char __user *upath, int flags, struct kstat *s
 	return 0;
 }
 
+/* The widths of the fields are the port's. */
 static long put_stat(struct stat __user *ust, const struct kstat *k)
 {
-	struct stat st;
+	struct stat st = {
+		.st_dev = k->dev,
+		.st_ino = k->ino,
+		.st_mode = k->mode,
+		.st_nlink = k->nlink,
+		.st_uid = k->uid,
+		.st_gid = k->gid,
+		.st_rdev = k->rdev,
+		.st_size = (s64)k->size,
+		.st_blksize = (s32)k->blksize,
+		.st_blocks = (s64)k->blocks,
+		.st_atime = (s64)(k->atime / NSEC_PER_SEC),
+		.st_atime_nsec = k->atime % NSEC_PER_SEC,
+		.st_mtime = (s64)(k->mtime / NSEC_PER_SEC),
+		.st_mtime_nsec = k->mtime % NSEC_PER_SEC,
+		.st_ctime = (s64)(k->ctime / NSEC_PER_SEC),
+		.st_ctime_nsec = k->ctime % NSEC_PER_SEC,
+	};
 
-	memset(&st, 0, sizeof(st));
-	arch_fill_stat(&st, k);
 	return copy_to_user(ust, &st, sizeof(st));
 }
 

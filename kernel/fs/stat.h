@@ -1,6 +1,6 @@
 #pragma once
 /*
- * What stat(2) says about a file, before a port lays it out as its own struct stat: arch_fill_stat() of <arch/uapi.h>.
+ * What stat(2) says about a file, before it goes into the port's struct stat (<arch/uapi.h>).
  */
 #include "lib/types.h"
 

@@ -19,9 +19,13 @@
  *   bool tlb_local_range_is_full(u64 pages)
  *	Would tlb_local_range take that many pages for the whole address space? (Lets the gather stop counting.)
  *
- * Hardware or firmware broadcast, where TLB_HAS_BROADCAST (a run-time expression) is true; same meaning on all CPUs:
+ * Hardware or firmware broadcast, where TLB_HAS_BROADCAST (a run-time expression, settled by arch_init()) is true; the
+ * same meaning on all CPUs, the caller's included, whether they have mm loaded or only entries left of it:
  *   void tlb_broadcast_range(struct mm *mm, uintptr_t start, uintptr_t end, unsigned shift, bool tables)
  *   void tlb_broadcast_mm(struct mm *mm)
+ * mm == NULL for the range: kernel addresses. Interrupts may be on or off. What the caller stored before (entries) is
+ * seen by every walk after. Where entries carry an id, all CPUs must know mm by the same one, or the port must drop
+ * entries of every id.
  */
 #include "lib/types.h"
 
