@@ -105,12 +105,6 @@ bool call_on_cpu_async(unsigned cpu, struct ipi_call *call)
 	return true;
 }
 
-void ipi_reschedule(unsigned cpu)
-{
-	vm_event(VME_ipis);
-	arch_send_ipi_one(cpu);
-}
-
 void ipi_kick(unsigned cpu)
 {
 	vm_event(VME_ipis);

@@ -28,7 +28,6 @@ struct ipi_call {
 };
 bool call_on_cpu_async(unsigned cpu, struct ipi_call *call);
 
-void ipi_reschedule(unsigned cpu);
-void ipi_kick(unsigned cpu);		/* only wakes it from a halt */
+void ipi_kick(unsigned cpu);		/* wakes it from a halt; it looks whether to reschedule */
 void ipi_stop_others(void);		/* panic: they halt */
 void ipi_handler(void);			/* from the port, interrupts off, hardware already acknowledged */

@@ -145,7 +145,7 @@ static void resched(struct rq *rq, unsigned cpu)
 		return;
 	set_work(curr, WORK_RESCHED);
 	if (cpu != cpu_id())
-		ipi_reschedule(cpu);
+		ipi_kick(cpu);
 }
 
 /*
@@ -192,7 +192,7 @@ static void check_preempt(struct rq *rq, struct task *t, unsigned cpu)
 			if (!timer_pending(&rq->slice))
 				timer_start(&rq->slice, clock_ns() + SLICE);
 		} else {
-			ipi_reschedule(cpu);	/* it arms its own timer */
+			ipi_kick(cpu);	/* it arms its own timer */
 		}
 	}
 }

@@ -9,11 +9,11 @@
 #include "kernel/cpu.h"
 #include "kernel/printk.h"
 #include "kernel/spinlock.h"
+#include "lib/atomic.h"
 
 struct timer_base {
 	spinlock_t lock;
 	struct rb_root_cached tree;	/* b */
-	struct timer *running;		/* b. whose callback runs now */
 	u64 armed;			/* b. what the hardware was told; ~0: nothing */
 } __aligned(128);
 
@@ -36,7 +36,8 @@ static struct timer_base *lock_base(struct timer *t)
 		struct timer_base *b = cpu < 0 ? this_cpu_ptr(&timer_bases) : per_cpu_ptr(&timer_bases, (unsigned)cpu);
 
 		spin_lock(&b->lock);
-		if (READ_ONCE(t->cpu) == cpu)
+		/* Acquire: who finds it off the queue also finds that its callback runs (timer_interrupt). */
+		if (smp_load_acquire(&t->cpu) == cpu)
 			return b;
 		spin_unlock(&b->lock);
 	}
@@ -85,7 +86,7 @@ void timer_start(struct timer *t, u64 expires)
 	spin_unlock_irqrestore(&mine->lock, flags);
 }
 
-static bool cancel(struct timer *t, bool *running)
+bool timer_cancel(struct timer *t)
 {
 	unsigned long flags = irq_save();
 	struct timer_base *b = lock_base(t);
@@ -96,21 +97,13 @@ static bool cancel(struct timer *t, bool *running)
 		t->cpu = -1;
 		/* The hardware may stay armed for it: a spurious interrupt costs less than arming it twice. */
 	}
-	*running = t->running;
 	spin_unlock_irqrestore(&b->lock, flags);
 	return queued;
 }
 
-bool timer_cancel(struct timer *t)
-{
-	bool running;
-
-	return cancel(t, &running);
-}
-
 bool timer_cancel_sync(struct timer *t)
 {
-	bool running, queued = cancel(t, &running);
+	bool queued = timer_cancel(t);
 
 	/* A callback that was taken off the queue before runs with t->running set until it is over. */
 	while (__atomic_load_n(&t->running, __ATOMIC_ACQUIRE))
@@ -144,8 +137,8 @@ void timer_interrupt(void)
 			break;
 		}
 		rb_erase_cached(&t->node, &b->tree);
-		t->cpu = -1;
 		t->running = true;
+		smp_store_release(&t->cpu, -1);	/* pairs with lock_base: off the queue means running, or over */
 		fn = t->fn;
 		spin_unlock(&b->lock);
 		fn(t);

@@ -81,6 +81,7 @@ static u64 parse_pvh(u64 info)
 	const struct pvh_module *mod;
 
 	boot_info.loader = "PVH";
+	boot_info.ram_zeroed = true;	/* a virtual machine's new memory, and no loader that would write into it */
 	if (si->version < 1 || !si->memmap_entries)
 		panic("boot: PVH start information of version %u has no memory map", si->version);
 	map = early(si->memmap, (u64)si->memmap_entries * sizeof(*map));
