@@ -130,9 +130,6 @@ void *early_alloc(size_t size, size_t align)
 	void *p = phys_to_virt(early_alloc_phys(size, align));
 
 	size = align_up(size, PAGE_SIZE);
-	/* A restart without a power cycle gives the same pages again, with what the last kernel left in them. */
-	if (boot_info.ram_zeroed && memchr_inv(p, 0, size))
-		boot_info.ram_zeroed = false;
 	memset(p, 0, size);
 	return p;
 }

@@ -32,7 +32,6 @@
 #define PCP_HIGH	256
 #define PCP_SHUFFLE_ORDER 9
 #define PCP_MAX		(PCP_HIGH + (1 << PCP_SHUFFLE_ORDER))
-#define POISON		0x6b6b6b6b6b6b6b6bull
 
 struct pcp {
 	u32 count[NR_SETS];			/* cpu */
@@ -63,12 +62,19 @@ BOOT_OPTION(option_shuffle) = { .name = "mem.shuffle",
 /* ---- debug: poison ---- */
 
 #ifdef CONFIG_DEBUG
+static u64 poison = 0x6b6b6b6b00000000ull;	/* with a number of this boot's: memory may be full of the last one's */
+
+static void poison_init(void)
+{
+	poison |= (u32)cpu_counter();
+}
+
 static void poison_check(struct page *p, unsigned set)
 {
 	const u64 *w = page_to_virt(p);
-	u64 want = set == ZERO ? 0 : POISON;
+	u64 want = set == ZERO ? 0 : poison;
 
-	if (set == DIRTY && w[0] != POISON && w[511] != POISON)
+	if (set == DIRTY && w[0] != poison && w[511] != poison)
 		return;		/* came from boot, never freed */
 	for (unsigned i = 0; i < PAGE_SIZE / 8; i++)
 		ASSERT(w[i] == want, "free page %#llx written at +%u: %#llx", (unsigned long long)page_to_pfn(p), i * 8,
@@ -80,7 +86,7 @@ static void poison_fill(struct page *p)
 	u64 *w = page_to_virt(p);
 
 	for (unsigned i = 0; i < PAGE_SIZE / 8; i++)
-		w[i] = POISON;
+		w[i] = poison;
 }
 
 static struct task *fail_task;
@@ -107,6 +113,7 @@ void palloc_fail(unsigned skip, unsigned n)
 	WRITE_ONCE(fail_task, n ? current : NULL);
 }
 #else
+static inline void poison_init(void) {}
 static inline void poison_check(struct page *p, unsigned set) {}
 static inline void poison_fill(struct page *p) {}
 #endif
@@ -476,10 +483,26 @@ void drain_pcp(void)
 
 /* ---- boot ---- */
 
+/*
+ * After a restart without a power cycle memory holds what the last kernel left there. It shows in the descriptors,
+ * which nobody has written yet: each of these began a free block then.
+ */
+static bool restarted_warm(void)
+{
+	u64 pos = 0, base, end;
+	int node;
+
+	while (boot_next_free(&pos, &base, &end, &node))
+		if (memchr_inv(pfn_to_page(base >> PAGE_SHIFT), 0, sizeof(struct page)))
+			return true;
+	return false;
+}
+
 void palloc_init(void)
 {
 	if (opt_zeroed == 2)
-		opt_zeroed = boot_info.ram_zeroed;
+		opt_zeroed = boot_info.ram_zeroed && !restarted_warm();
+	poison_init();
 	prng_seed(&shuffle_rng, 42);
 	early_close();
 	buddy_init(opt_zeroed ? ZERO : DIRTY);

@@ -33,7 +33,7 @@ struct boot_info {
 	u64 hwid[NR_CPUS];				/* of CPU i; [0] is the boot CPU */
 	int cpu_node[NR_CPUS];
 	u64 fdt;					/* physical, 0 if none */
-	/* the platform promises that RAM nobody wrote reads zero (QEMU without a boot loader); set before any early_alloc */
+	/* the platform promises that RAM nobody wrote reads zero (QEMU without a boot loader) */
 	bool ram_zeroed;
 	const char *platform;				/* "QEMU q35 (PVH)", "riscv-virtio,qemu" ... */
 	const char *loader;				/* "PVH", "Multiboot2", "OpenSBI 1.1" ... */
