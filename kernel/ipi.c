@@ -97,7 +97,7 @@ void call_on_cpu(unsigned cpu, ipi_fn fn, void *arg, bool wait)
 
 bool call_on_cpu_async(unsigned cpu, struct ipi_call *call)
 {
-	if (__atomic_exchange_n(&call->busy, 1, __ATOMIC_SEQ_CST))
+	if (xchg(&call->busy, 1))	/* a fence: pairs with the one in ipi_handler */
 		return false;
 	llist_add(&call->node, &per_cpu_ptr(&ipi_states, cpu)->calls);
 	vm_event(VME_ipis);
@@ -165,7 +165,8 @@ void ipi_handler(void)
 			void *arg = call->arg;
 
 			next = list->next;
-			__atomic_store_n(&call->busy, 0, __ATOMIC_RELEASE);
+			/* A fence: fn sees what was written before a call that found it still queued. */
+			xchg(&call->busy, 0);
 			fn(arg);
 		}
 	}

@@ -37,7 +37,7 @@ struct rcu_cpu {
 
 static DEFINE_PER_CPU(struct rcu_cpu, rcu_cpus);
 DEFINE_PER_CPU(bool, rcu_from_user);
-static u64 gp_number;				/* the thread writes. grace period under way or last ended */
+static u64 gp_number;				/* atomic. grace period under way or last ended */
 static u64 gp_completed;			/* the thread writes */
 static struct wait_queue gp_wake = WAIT_QUEUE_INIT(gp_wake);	/* the thread waits for work here */
 static struct wait_queue gp_done = WAIT_QUEUE_INIT(gp_done);
@@ -118,8 +118,12 @@ void synchronize_rcu(void)
 	/* A grace period that is under way may have started before our unlinking: the one after it counts. */
 	u64 want;
 
-	smp_mb();	/* the unlinking before the number */
-	want = __atomic_load_n(&gp_number, __ATOMIC_RELAXED) + 1;
+	/*
+	 * The unlinking before the number. A read-modify-write, as is rcu_thread's: it comes before the next one in the
+	 * number's history, so whoever learns of that grace period finds the object unlinked, even where a store does
+	 * not reach all CPUs at once.
+	 */
+	want = (u64)__atomic_fetch_add(&gp_number, 0, __ATOMIC_SEQ_CST) + 1;
 	while (__atomic_load_n(&gp_completed, __ATOMIC_ACQUIRE) < want) {
 		wake_thread();
 		wait_event_timeout(&gp_done, __atomic_load_n(&gp_completed, __ATOMIC_ACQUIRE) >= want,
@@ -241,7 +245,7 @@ static int rcu_thread(void *unused)
 			r->next_tail = &r->next;
 			spin_unlock_irqrestore(&r->lock, flags);
 		}
-		__atomic_store_n(&gp_number, gp_number + 1, __ATOMIC_SEQ_CST);
+		__atomic_fetch_add(&gp_number, 1, __ATOMIC_SEQ_CST);
 		smp_mb();
 		rcu_note_context_switch();
 		wait_for_cpus(gp_number);

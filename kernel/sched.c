@@ -267,7 +267,8 @@ bool wake_up_state(struct task *t, unsigned states)
 	if (!(READ_ONCE(t->state) & states))
 		goto out;
 	woken = true;
-	if (READ_ONCE(t->on_rq)) {
+	/* Acquire: who is found off the queue is found on its CPU too, until it has left (on_cpu below). */
+	if (smp_load_acquire(&t->on_rq)) {
 		struct rq *rq = cpu_rq(READ_ONCE(t->cpu));
 
 		spin_lock(&rq->lock);

@@ -140,9 +140,10 @@ static void run_work(struct pool *p, struct worker *me, struct work *w)
 	me->item = w;
 	me->item_fn = fn;
 	/*
-	 * From here on it may be queued again. Release: what its queuer finds after a failed queue_work is not older.
+	 * From here on it may be queued again. A fence: fn sees what was written before a queue_work that found it
+	 * still pending.
 	 */
-	__atomic_store_n(&w->pending, 0, __ATOMIC_SEQ_CST);
+	xchg(&w->pending, 0);
 	spin_unlock_irq(&p->lock);
 	fn(w);
 	cond_resched();
@@ -316,7 +317,7 @@ static bool queue_to(struct pool *p, struct workqueue *wq, struct work *w)
 	struct wq_pool *s;
 	unsigned long flags;
 
-	if (__atomic_exchange_n(&w->pending, 1, __ATOMIC_SEQ_CST))
+	if (xchg(&w->pending, 1))	/* a fence: pairs with the one in run_work */
 		return false;
 	flags = irq_save();
 	/* If it still runs in another pool, it must be queued there: an item never runs twice at once. */

@@ -95,11 +95,12 @@ static int anon_fault(struct vm_fault *vf)
 	ptl = pte_lockptr(e);
 	spin_lock(ptl);
 	if (unlikely(!pte_none(pte_load(e)))) {
-		spin_unlock(ptl);	/* another thread was quicker */
+		spin_unlock(ptl); /* another thread was quicker */
 		if (p)
 			put_page_mapped(p);
 		return 0;
 	}
+	smp_wmb(); /* the page's contents before the entry that shows them: pairs with every CPU's table walk */
 	pte_store(e, v);
 	pte_publish();
 	spin_unlock(ptl);
@@ -153,7 +154,7 @@ static int write_protect_fault(struct vm_fault *vf, pte_t *e, pte_t v)
 		return 0;
 	}
 	if (old)
-		get_page(old);	/* stays while we copy without the lock */
+		get_page(old); /* stays while we copy without the lock */
 	spin_unlock(ptl);
 
 	copy = make_copy(vf, old);
@@ -178,6 +179,7 @@ static int write_protect_fault(struct vm_fault *vf, pte_t *e, pte_t v)
 	 */
 	pte_xchg(e, (pte_t){ 0 });
 	flush_tlb_page(vf->mm, vf->addr);
+	smp_wmb(); /* contents before entry, as in anon_fault */
 	pte_store(e, writable_pte(vf->vma, copy));
 	pte_publish();
 	spin_unlock(ptl);
@@ -280,8 +282,9 @@ static int file_fault(struct vm_fault *vf)
 	if (unlikely(!pte_none(pte_load(e)) || page_was_cut(p))) {
 		spin_unlock(ptl);
 		put_page_mapped(p);
-		return 0;	/* somebody was quicker, or the file was cut: look again */
+		return 0; /* somebody was quicker, or the file was cut: look again */
 	}
+	smp_wmb(); /* contents before entry, as in anon_fault */
 	pte_store(e, v);
 	if (!write && vma->ops->peek)
 		around = map_around(vf, e);
@@ -317,11 +320,9 @@ static int present_fault(struct vm_fault *vf, pte_t *e, pte_t v)
 		spinlock_t *ptl = pte_lockptr(e);
 
 		spin_lock(ptl);
-		if (pte_load(e).v == v.v) {
-			v = pte_mkyoung(v);
-			pte_xchg(e, write ? pte_mkdirty(v) : v);
+		/* Unless the hardware of another CPU, or another task, changed it meanwhile: then the access is tried again. */
+		if (pte_cas(e, v, write ? pte_mkdirty(pte_mkyoung(v)) : pte_mkyoung(v)))
 			pte_publish();
-		}
 		spin_unlock(ptl);
 	} else {
 		vm_event(VME_fault_spurious);
