@@ -401,10 +401,10 @@ static int take_block(void *unused)
 	return 0;
 }
 
-/* Two buddies of order 1, allocated; both NULL if there is no such pair to be had. */
+/* Two buddies of order 1, allocated; both NULL if there is no such pair to be had. Many, since memory is in pieces. */
 static void get_buddies(struct page **a, struct page **b)
 {
-	struct page *held[40];
+	static struct page *held[512];
 	unsigned n = 0;
 
 	*a = *b = NULL;
