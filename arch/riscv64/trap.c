@@ -163,3 +163,9 @@ void rv_stack_overflow(struct trapframe *tf, u64 cause)
 	panic_trap(tf, "kernel stack overflow: sp %#llx is outside of %s's stack %#lx", (unsigned long long)tf->sp,
 		   current->comm, (uintptr_t)current->kstack);
 }
+
+/* SUM is clear but in usercopy.S. */
+bool arch_user_guard(void)
+{
+	return true;
+}

@@ -182,3 +182,8 @@ void arch_start_user(struct trapframe *tf, uintptr_t pc, uintptr_t sp)
 		.vector = VEC_NONE, .rip = pc, .cs = USER_CS, .rflags = RFLAGS_IF, .rsp = sp, .ss = USER_DS,
 	};
 }
+
+bool arch_user_guard(void)
+{
+	return has_smap;
+}

@@ -329,8 +329,8 @@ static void audit(pte_t *table, int level, uintptr_t base, unsigned *bad)
 		pte_t e = pte_load(&table[i]);
 		uintptr_t va = base + ((uintptr_t)i << pt_shift(level));
 
-		if (level == PT_LEVELS - 1 && i >= pt_entries(level) / 2 && pt_shift(level) + pt_bits(level) < 64)
-			va |= ~0ul << (pt_shift(level) + pt_bits(level));
+		if (level == PT_LEVELS - 1)	/* the bits above, which no table translates */
+			va |= KERNEL_BASE & (~0ul << (pt_shift(level) + pt_bits(level)));
 		if (pte_none(e))
 			continue;
 		if (level && pte_table(e)) {

@@ -3,6 +3,7 @@
  * say was not copied is exact. Trap frames as values.
  */
 #include <arch/cpu.h>
+#include <arch/tlb.h>
 #include <arch/trap.h>
 
 #include "kernel/cpu.h"
@@ -294,22 +295,41 @@ KTEST_MM(arch_trap, cmpxchg_is_atomic)
 	KT_EQ(v, 2000 * n);
 }
 
-/* SMAP, SUM, PAN: a plain access of the kernel to user memory faults. */
+/*
+ * An emulator may keep what it looked up while user memory was open, so each look begins without a translation. (On
+ * ports where the guard is a key, QEMU does.)
+ */
+static u64 look(uintptr_t va)
+{
+	unsigned long flags = irq_save();
+	u64 v;
+
+	tlb_local_page(current->mm, va);
+	v = kt_plain_read(va);
+	irq_restore(flags);
+	return v;
+}
+
+/* SMAP, SUM, PAN, AMR: a plain access of the kernel to user memory faults. */
 KTEST_MM(arch_trap, plain_access_to_user_memory_faults)
 {
 	uintptr_t va = kt_map(1, RW), other = kt_map_at(0x10000000, 1, RW) > 0 ? 0x10000000 : 0;
 	static u64 kernel = 5;
 
+	if (!arch_user_guard()) {
+		kt_skip("this CPU does not guard user memory against the kernel");
+		return;
+	}
 	KT_ASSERT(va && other && kt_put(va, 7));
 	KT_EQ(kt_plain_read((uintptr_t)&kernel), 5);
-	KT_EXPECT(kt_plain_read(va) == KT_NOTHING);
+	KT_EXPECT(look(va) == KT_NOTHING);
 	/* Neither does a user access, good or bad, leave the door open. */
 	KT_EQ(kt_peek(va), 7);
-	KT_EXPECT(kt_plain_read(va) == KT_NOTHING);
+	KT_EXPECT(look(va) == KT_NOTHING);
 	KT_EXPECT(!kt_put(8, 1));
-	KT_EXPECT(kt_plain_read(va) == KT_NOTHING);
+	KT_EXPECT(look(va) == KT_NOTHING);
 	KT_EQ(arch_clear_user((void *)va, 8), 0);
-	KT_EXPECT(kt_plain_read(va) == KT_NOTHING);
+	KT_EXPECT(look(va) == KT_NOTHING);
 	/* What the user has no right to, the kernel may read: other tests rely on it. */
 	kt_make_plain(other);
 	KT_EXPECT(kt_put(other, 9));

@@ -41,6 +41,7 @@
  *	long arch_strncpy_from_user(char *dst, const char *usrc, size_t n)	length without NUL, n if none was found,
  *	-EFAULT
  *	int arch_cmpxchg_user32(u32 *uaddr, u32 old, u32 new, u32 *seen)	0 or -EFAULT; fully ordered
+ *	bool arch_user_guard(void)	does any other access of the kernel to user memory fault on this CPU?
  *	int arch_get_user32(u32 *dst, const u32 *usrc), arch_get_user64; arch_put_user32, arch_put_user64	0 or
  *	-EFAULT
  *
@@ -80,3 +81,5 @@ struct trapframe;
 #define FAULT_PRESENT	0x8u	/* the entry was there, the permission (or a software accessed/dirty bit) was not */
 
 #include <asm/trap.h>
+
+bool arch_user_guard(void);
