@@ -11,7 +11,7 @@
 #include "lib/string.h"
 #include "mm/palloc.h"
 
-struct boot_info boot_info;
+struct boot_info boot_info = { .cpu_node = { [0 ... NR_CPUS - 1] = NODE_UNKNOWN } };
 static bool early_closed;
 
 static void region_remove(struct boot_region *r, unsigned *n, unsigned i)
@@ -60,6 +60,50 @@ void boot_add_ram(u64 base, u64 size, int node)
 		end = limit;
 	if (start < end)
 		region_add(boot_info.ram, &boot_info.nr_ram, start, end - start, node);
+}
+
+/* A boundary of regions at pa, if it lies inside one. False: there is no room for another region. */
+static bool split_ram(u64 pa)
+{
+	for (unsigned i = 0; i < boot_info.nr_ram; i++) {
+		struct boot_region *r = &boot_info.ram[i];
+
+		if (pa <= r->base || pa >= r->base + r->size)
+			continue;
+		if (boot_info.nr_ram == BOOT_REGIONS)
+			return false;
+		memmove(r + 1, r, (boot_info.nr_ram - i) * sizeof(*r));
+		boot_info.nr_ram++;
+		r[1].base = pa;
+		r[1].size = r->base + r->size - pa;
+		r->size = pa - r->base;
+		break;
+	}
+	return true;
+}
+
+void boot_set_node(u64 base, u64 size, int node)
+{
+	u64 lo = align_down(base, PAGE_SIZE), hi = align_down(base + size, PAGE_SIZE);
+
+	if (base + size < base)
+		hi = align_down(~0ull, PAGE_SIZE);
+	if (lo >= hi)
+		return;
+	if (!split_ram(lo) || !split_ram(hi)) {
+		boot_info.nodes_incomplete = true;
+		return;
+	}
+	for (unsigned i = 0; i < boot_info.nr_ram; i++)
+		if (boot_info.ram[i].base >= lo && boot_info.ram[i].base < hi)
+			boot_info.ram[i].node = node;
+}
+
+void boot_set_cpu_node(u64 hwid, int node)
+{
+	for (unsigned i = 0; i < boot_info.nr_cpus; i++)
+		if (boot_info.hwid[i] == hwid)
+			boot_info.cpu_node[i] = node;
 }
 
 void boot_reserve(u64 base, u64 size)

@@ -23,6 +23,7 @@ struct cpu {
 	bool in_idle;		/* halted, or in an interrupt out of that; this CPU */
 	u64 hwid;
 	int node;
+	unsigned mem_node;	/* the nearest node with memory: where its allocations begin */
 	struct task *idle;
 	struct mm *active_mm;	/* whose root is loaded; this CPU, interrupts off */
 	/* the mm that the previous task had borrowed: dropped after the switch; this CPU, interrupts off */

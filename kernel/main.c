@@ -10,6 +10,7 @@
 #include "kernel/entry.h"
 #include "kernel/fsapi.h"
 #include "kernel/init.h"
+#include "kernel/numa.h"
 #include "kernel/param.h"
 #include "kernel/printk.h"
 #include "kernel/process.h"
@@ -142,10 +143,10 @@ void kernel_main(void)
 	boot_cpu.idle = &init_task;
 	boot_cpu.active_mm = &init_mm;
 	boot_cpu.hwid = boot_info.hwid[0];
-	boot_cpu.node = boot_info.cpu_node[0];
 	boot_cpu.stamp = cpu_counter();
 	params_init();
 	kmap_init();
+	numa_init();
 	palloc_init();
 	kmap_palloc_ready();
 	arch_cpu_init();

@@ -35,6 +35,7 @@ int percpu_init(unsigned n)
 		c->node = boot_info.cpu_node[i];
 		c->active_mm = &init_mm;
 		cpus[i] = c;
+		palloc_init_cpu(i);
 	}
 	return 0;
 }

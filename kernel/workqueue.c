@@ -2,7 +2,8 @@
  * Workqueues.
  *
  * A pool has a list of pending work and worker threads. Bound pools: two per CPU (normal, high priority). Unbound
- * pools: two per NUMA node. A worker that finds its pool's list empty sleeps; queueing wakes an idle worker. A work may
+ * pools: two per NUMA node, whose workers run on any CPU of that node, or on any CPU at all if it has none; a rescuer
+ * runs anywhere. A worker that finds its pool's list empty sleeps; queueing wakes an idle worker. A work may
  * sleep until another one, queued later, has run: so a worker starts a work only after it has made sure that an idle
  * worker stays behind (keep_one_idle), up to a limit.
  *
@@ -22,6 +23,7 @@
 
 #include "kernel/cpu.h"
 #include "kernel/mutex.h"
+#include "kernel/numa.h"
 #include "kernel/printk.h"
 #include "kernel/task.h"
 #include "kernel/wait.h"
@@ -189,6 +191,20 @@ static void call_rescuer(struct workqueue *wq)
 	}
 }
 
+/* Where its workers may run. */
+static void pool_cpus(const struct pool *p, struct cpumask *out)
+{
+	if (p->cpu >= 0) {
+		cpumask_zero(out);
+		__cpumask_set(out, (unsigned)p->cpu);
+		return;
+	}
+	numa_cpus((unsigned)p->node, out);
+	cpumask_and(out, out, &cpu_online_mask);
+	if (cpumask_empty(out))
+		memset(out, 0xff, sizeof(*out));
+}
+
 /* One more worker. Sleeps; no lock held. False: no memory. */
 static bool create_worker(struct pool *p)
 {
@@ -206,10 +222,7 @@ static bool create_worker(struct pool *p)
 		kfree(k);
 		return false;
 	}
-	if (p->cpu >= 0) {
-		cpumask_zero(&t->affinity);
-		cpumask_set(&t->affinity, (unsigned)p->cpu);
-	}
+	pool_cpus(p, &t->affinity);
 	if (p->highpri)
 		sched_set_nice(t, -20);
 	k->task = t;

@@ -20,7 +20,7 @@ struct work {
 	u32 color;			/* pool lock. flush generation */
 };
 
-#define WQ_UNBOUND	0x1u	/* a pool per NUMA node instead of one per CPU */
+#define WQ_UNBOUND	0x1u	/* a pool per NUMA node, on that node's CPUs, instead of one per CPU */
 #define WQ_HIGHPRI	0x2u	/* nice -20 workers, own pools */
 #define WQ_MEM_RECLAIM	0x4u	/* has a rescuer thread: makes progress when no worker can be created */
 
@@ -32,6 +32,7 @@ void work_init(struct work *w, work_fn fn);
 /** False if it was already pending. Any context. */
 bool queue_work(struct workqueue *wq, struct work *w);
 bool queue_work_on(unsigned cpu, struct workqueue *wq, struct work *w);
+/** On a CPU of the node, if it has one and wq is unbound; else as queue_work(). */
 bool queue_work_node(int node, struct workqueue *wq, struct work *w);
 /** Everything queued on wq before this call has finished when it returns. Sleeps. */
 void flush_workqueue(struct workqueue *wq);

@@ -49,6 +49,18 @@ static inline u32 get_be32(const void *p)
 	return (u32)b[0] << 24 | (u32)b[1] << 16 | (u32)b[2] << 8 | b[3];
 }
 
+static inline u32 get_le32(const void *p)
+{
+	const u8 *b = p;
+
+	return b[0] | (u32)b[1] << 8 | (u32)b[2] << 16 | (u32)b[3] << 24;
+}
+
+static inline u64 get_le64(const void *p)
+{
+	return get_le32(p) | (u64)get_le32((const u8 *)p + 4) << 32;
+}
+
 static inline u64 get_be64(const void *p)
 {
 	return (u64)get_be32(p) << 32 | get_be32((const u8 *)p + 4);

@@ -23,7 +23,7 @@
 #include "mm/vmstat.h"
 
 struct node nodes[MAX_NODES];
-unsigned nr_nodes = 1;
+struct fallback fallbacks[MAX_NODES];
 
 /* 64 Ki frames (2 MiB of descriptors) are one granule: either all their descriptors are backed by memory or none. */
 static unsigned long granule_present[(1ull << 32 >> DESC_GRANULE_ORDER) / 64];
@@ -289,27 +289,53 @@ static void boot_free_range(u64 lo, u64 hi, unsigned nid, unsigned set)
 	node_unlock(&nodes[nid], flags);
 }
 
+/* Insertion sort by distance; of equally far ones each node begins with another, so that not all go to the same. */
+static void order_fallbacks(unsigned nid)
+{
+	struct fallback *f = &fallbacks[nid];
+
+	for (unsigned k = 0; k < nr_nodes; k++) {
+		unsigned b = (nid + k) % nr_nodes, at = f->nr;
+
+		if (!nodes[b].total)
+			continue;
+		for (; at && numa_distance(nid, f->node[at - 1]) > numa_distance(nid, b); at--)
+			f->node[at] = f->node[at - 1];
+		f->node[at] = (u8)b;
+		f->nr++;
+	}
+}
+
 void buddy_init(unsigned set)
 {
 	u64 pos, base, end;
 	int node;
 
-	for (unsigned i = 0; i < MAX_NODES; i++)
+	for (unsigned i = 0; i < nr_nodes; i++)
 		spin_lock_init(&nodes[i].lock, RANK_ZONE);
 	for (pos = 0; boot_next_free(&pos, &base, &end, &node);)
 		boot_mark_range(base >> PAGE_SHIFT, end >> PAGE_SHIFT);
-	for (pos = 0; boot_next_free(&pos, &base, &end, &node);) {
-		if (node < 0 || node >= MAX_NODES)
-			node = 0;
-		nr_nodes = max(nr_nodes, (unsigned)node + 1);
+	for (pos = 0; boot_next_free(&pos, &base, &end, &node);)
 		boot_free_range(base >> PAGE_SHIFT, end >> PAGE_SHIFT, (unsigned)node, set);
-	}
+	for (unsigned nid = 0; nid < nr_nodes; nid++)
+		order_fallbacks(nid);
 }
 
 void free_boot_range(u64 base, u64 size)
 {
 	u64 lo = align_up(base, PAGE_SIZE) >> PAGE_SHIFT, hi = (base + size) >> PAGE_SHIFT;
 
-	boot_mark_range(lo, hi);
-	boot_free_range(lo, hi, 0, DIRTY);
+	for (unsigned pass = 0; pass < 2; pass++) {
+		for (unsigned i = 0; i < boot_info.nr_ram; i++) {
+			const struct boot_region *r = &boot_info.ram[i];
+			u64 from = max(lo, r->base >> PAGE_SHIFT), to = min(hi, (r->base + r->size) >> PAGE_SHIFT);
+
+			if (from >= to)
+				continue;
+			if (pass)
+				boot_free_range(from, to, (unsigned)r->node, DIRTY);
+			else
+				boot_mark_range(from, to);
+		}
+	}
 }

@@ -19,6 +19,13 @@ struct node {
 
 extern struct node nodes[MAX_NODES];
 
+/* Where an allocation for each node looks: the nodes with memory, nearest first. Fixed at boot. */
+struct fallback {
+	unsigned nr;
+	u8 node[MAX_NODES];
+};
+extern struct fallback fallbacks[MAX_NODES];
+
 /** Take and drop a node's lock (z); interrupts are off in between. Counts contention. */
 unsigned long node_lock(struct node *n);
 void node_unlock(struct node *n, unsigned long flags);

@@ -8,6 +8,10 @@
  *	any contents:	DIRTY stack, DIRTY blocks, ZERO stack, ZERO blocks
  * The allocator never writes into a free page.
  *
+ * Nodes: a CPU's stacks hold pages of its own node. Only when that has nothing left they take batches of the nearest
+ * node that has; and what is freed goes on this CPU's stacks if it is of its node, else to its own node at once. An
+ * allocation for a node that is named goes past the stacks.
+ *
  * Locks: cpu: this CPU with interrupts off
  */
 #include "mm/palloc.h"
@@ -35,6 +39,7 @@
 
 struct pcp {
 	u32 count[NR_SETS];			/* cpu */
+	u64 home;				/* word of a page of this CPU's node on its stacks; fixed */
 	struct page *pages[NR_SETS][PCP_MAX];	/* cpu */
 };
 
@@ -127,6 +132,26 @@ static inline void pcp_push(struct pcp *pcp, unsigned set, struct page *p, unsig
 	pcp->pages[set][pcp->count[set]++] = p;
 }
 
+/* The first of n pages that are of this CPU's node go on its stack; how many. The caller knows that there is room. */
+static inline unsigned pcp_push_home(struct pcp *pcp, unsigned set, struct page **pages, unsigned n)
+{
+	u32 count = pcp->count[set];
+	unsigned i = 0;
+
+	do {
+		struct page *p = pages[i];
+		u64 word = page_word(PAGE_PCP, 0, page_node(p), NULL);
+
+		if (unlikely(word != pcp->home))
+			break;
+		WRITE_ONCE(p->word, word);
+		atomic64_set(&p->state, 0);
+		pcp->pages[set][count++] = p;
+	} while (++i < n);
+	pcp->count[set] = count;
+	return i;
+}
+
 static void shuffle(struct page **p, unsigned n)
 {
 	spin_lock(&shuffle_lock);
@@ -138,6 +163,13 @@ static void shuffle(struct page **p, unsigned n)
 		p[j] = t;
 	}
 	spin_unlock(&shuffle_lock);
+}
+
+/* Statistics: pages taken from node nid for an allocation that wanted `wanted`, by a CPU of any node. */
+static void count_taken(unsigned nid, unsigned wanted, u64 n)
+{
+	vm_event_add(nid == wanted ? VME_numa_hit : VME_numa_miss, n);
+	vm_event_add(nid == (unsigned)this_cpu()->node ? VME_numa_local : VME_numa_other, n);
 }
 
 /* Take about a batch of pages of one set from a node, in as large pieces as there are; pops come in ascending order. */
@@ -158,6 +190,7 @@ static bool pcp_refill(struct pcp *pcp, unsigned nid, unsigned set)
 	node_unlock(n, flags);
 	if (!p)
 		return false;
+	count_taken(nid, this_cpu()->mem_node, 1ull << order);
 	for (unsigned i = 1u << order; i-- > 0;)
 		pcp_push(pcp, set, p + i, nid);
 	if (opt_shuffle)
@@ -242,6 +275,11 @@ static struct page *pcp_alloc(unsigned nid, bool want_zero, unsigned *set)
 
 /* ---- allocation ---- */
 
+static inline u64 free_pages_of(unsigned nid)
+{
+	return READ_ONCE(nodes[nid].free[DIRTY]) + READ_ONCE(nodes[nid].free[ZERO]);
+}
+
 static struct page *page_prepare(struct page *p, unsigned order, unsigned gfp, unsigned set)
 {
 	unsigned nid = page_node(p);
@@ -278,23 +316,55 @@ static struct page *page_prepare(struct page *p, unsigned order, unsigned gfp, u
 	return p;
 }
 
-static struct page *node_alloc(unsigned nid, unsigned order, unsigned gfp)
+/* One page, from this CPU's stacks, or by way of them from the node. */
+static inline struct page *single_alloc(unsigned nid, unsigned gfp)
+{
+	unsigned set = DIRTY;
+	unsigned long flags = irq_save();
+	struct page *p = pcp_alloc(nid, gfp & GFP_ZERO, &set);
+
+	irq_restore(flags);
+	return likely(p) ? page_prepare(p, 0, gfp, set) : NULL;
+}
+
+/* One page of this node, from this CPU's stacks only if its next page there is one. */
+static struct page *single_alloc_from(unsigned nid, unsigned gfp, unsigned wanted)
+{
+	unsigned first = gfp & GFP_ZERO ? ZERO : DIRTY, set = first;
+	struct node *n = &nodes[nid];
+	unsigned long flags = node_lock(n);
+	struct pcp *pcp = this_cpu_ptr(&pcps);
+	struct page *p = NULL;
+
+	for (unsigned i = 0; i < NR_SETS && !p; i++) {
+		set = first ^ i;
+		if (pcp->count[set] && page_node(pcp->pages[set][pcp->count[set] - 1]) == nid)
+			p = pcp_pop(pcp, set);
+	}
+	if (!p) {
+		set = DIRTY;
+		p = buddy_take(n, nid, set, 0);
+		if (!p) {
+			set = ZERO;
+			p = buddy_take(n, nid, set, 0);
+		}
+		if (p)
+			count_taken(nid, wanted, 1);
+	}
+	node_unlock(n, flags);
+	return p ? page_prepare(p, 0, gfp, set) : NULL;
+}
+
+/* 2^order pages, more than one. */
+static struct page *block_alloc(unsigned nid, unsigned order, unsigned gfp, unsigned wanted)
 {
 	struct node *n = &nodes[nid];
 	unsigned set = DIRTY;
 	unsigned long flags;
 	struct page *p;
 
-	if (READ_ONCE(n->free[DIRTY]) + READ_ONCE(n->free[ZERO]) <=
-		    (gfp & GFP_ATOMIC ? 0 : reserve_pages) + (1ull << order) - 1 &&
-	    order)
+	if (free_pages_of(nid) <= (gfp & GFP_ATOMIC ? 0 : reserve_pages) + (1ull << order) - 1)
 		return NULL;
-	if (order == 0) {
-		flags = irq_save();
-		p = pcp_alloc(nid, gfp & GFP_ZERO, &set);
-		irq_restore(flags);
-		return p ? page_prepare(p, 0, gfp, set) : NULL;
-	}
 	flags = node_lock(n);
 	p = buddy_take(n, nid, set, order);
 	if (!p) {
@@ -306,35 +376,74 @@ static struct page *node_alloc(unsigned nid, unsigned order, unsigned gfp)
 		set = DIRTY;
 		p = buddy_take(n, nid, set, order);
 	}
+	if (p)
+		count_taken(nid, wanted, 1ull << order);
 	node_unlock(n, flags);
 	race_point("palloc:block-taken");
 	return p ? page_prepare(p, order, gfp, set) : NULL;
 }
 
+/* May a single page for this node be taken, or is the rest for those who can not wait? */
+static inline bool above_reserve(unsigned nid, unsigned gfp)
+{
+	const struct fallback *f = &fallbacks[nid];
+
+	if (likely(free_pages_of(nid) > reserve_pages) || gfp & GFP_ATOMIC)
+		return true;
+	for (unsigned i = 0; i < f->nr; i++)
+		if (free_pages_of(f->node[i]) > reserve_pages)
+			return true;
+	return nr_free_pages() > reserve_pages || current->flags & (TF_MEMALLOC | TF_OOM_VICTIM | TF_EXITING);
+}
+
+/* The nearest node that can give it. */
+static struct page *alloc_elsewhere(unsigned wanted, unsigned order, unsigned gfp)
+{
+	const struct fallback *f = &fallbacks[wanted];
+	struct page *p = NULL;
+
+	for (unsigned i = 0; i < f->nr && !p; i++)
+		p = order ? block_alloc(f->node[i], order, gfp, wanted) : single_alloc(f->node[i], gfp);
+	return p;
+}
+
 struct page *alloc_pages_node(int node, unsigned order, unsigned gfp)
 {
-	unsigned first = node == NODE_ANY ? (unsigned)this_cpu()->node : (unsigned)node;
-	struct page *p;
+	unsigned wanted = node == NODE_ANY ? (unsigned)this_cpu()->node : (unsigned)node;
+	const struct fallback *f;
+	struct page *p = NULL;
 
-	if (unlikely(order > MAX_ORDER) || alloc_should_fail())
+	if (node == NODE_ANY && !(gfp & GFP_THISNODE))
+		return alloc_pages(order, gfp);
+	if (wanted >= nr_nodes || order > MAX_ORDER || alloc_should_fail() || (!order && !above_reserve(wanted, gfp)))
 		return NULL;
-	if (order == 0 && !(gfp & GFP_ATOMIC) && unlikely(node_free_pages(first) <= reserve_pages) &&
-	    nr_free_pages() <= reserve_pages && !(current->flags & (TF_MEMALLOC | TF_OOM_VICTIM | TF_EXITING)))
-		return NULL;
-	p = node_alloc(first, order, gfp);
-	if (likely(p))
-		return p;
-	for (unsigned i = 1; i < nr_nodes && !(gfp & GFP_THISNODE); i++) {
-		p = node_alloc((first + i) % nr_nodes, order, gfp);
-		if (p)
-			return p;
+	f = &fallbacks[wanted];
+	for (unsigned i = 0; i < f->nr && !p; i++) {
+		unsigned nid = f->node[i];
+
+		if (gfp & GFP_THISNODE && nid != wanted)
+			break;
+		p = order ? block_alloc(nid, order, gfp, wanted) : single_alloc_from(nid, gfp, wanted);
 	}
-	return NULL;
+	return p;
 }
 
 struct page *alloc_pages(unsigned order, unsigned gfp)
 {
-	return alloc_pages_node(NODE_ANY, order, gfp);
+	unsigned nid = this_cpu()->mem_node;
+	struct page *p;
+
+	DEBUG_ASSERT(!(gfp & GFP_THISNODE), "GFP_THISNODE without a node");
+	if (unlikely(order > MAX_ORDER) || alloc_should_fail())
+		return NULL;
+	if (likely(!order)) {
+		if (unlikely(!above_reserve(nid, gfp)))
+			return NULL;
+		p = single_alloc(nid, gfp);
+		if (likely(p))
+			return p;
+	}
+	return alloc_elsewhere(nid, order, gfp);
 }
 
 void *alloc_kpages(unsigned order, unsigned gfp)
@@ -361,10 +470,15 @@ static void free_check(struct page *p, unsigned order)
 	       page_order(p), order);
 }
 
+/* Apart, so that its caller need not keep p in memory. */
+static noinline void free_to_node(struct page *p, unsigned set)
+{
+	free_runs(&p, 1, set);
+}
+
 void free_pages(struct page *p, unsigned order)
 {
-	unsigned set = page_flag(p, PG_ZERO) ? ZERO : DIRTY;
-	unsigned nid = page_node(p);
+	unsigned set = page_flag(p, PG_ZERO) ? ZERO : DIRTY, nid;
 	unsigned long flags;
 
 	free_check(p, order);
@@ -377,12 +491,14 @@ void free_pages(struct page *p, unsigned order)
 
 		flags = irq_save();
 		pcp = this_cpu_ptr(&pcps);
-		pcp_push(pcp, set, p, nid);
-		if (unlikely(pcp->count[set] > PCP_HIGH))
+		if (unlikely(!pcp_push_home(pcp, set, &p, 1)))
+			free_to_node(p, set);
+		else if (unlikely(pcp->count[set] > PCP_HIGH))
 			pcp_drain(pcp, set, PCP_HIGH - PCP_BATCH);
 		irq_restore(flags);
 		return;
 	}
+	nid = page_node(p);
 	flags = node_lock(&nodes[nid]);
 	buddy_free(&nodes[nid], nid, page_to_pfn(p), order, set);
 	node_unlock(&nodes[nid], flags);
@@ -392,6 +508,19 @@ void free_kpages(void *va, unsigned order)
 {
 	if (va)
 		free_pages(virt_to_page(va), order);
+}
+
+/* To this CPU's stack if there is room; from the first page of another node on, to the nodes. Interrupts off. */
+static inline void free_many(struct pcp *pcp, unsigned set, struct page **pages, unsigned n)
+{
+	unsigned pushed = 0;
+
+	if (!n)
+		return;
+	if (pcp->count[set] + n <= PCP_HIGH)
+		pushed = pcp_push_home(pcp, set, pages, n);
+	if (pushed < n)
+		free_runs(pages + pushed, n - pushed, set);
 }
 
 void free_page_bulk(struct page **pages, unsigned n)
@@ -417,16 +546,8 @@ void free_page_bulk(struct page **pages, unsigned n)
 	dirty = (unsigned)(zero - pages);
 	flags = irq_save();
 	pcp = this_cpu_ptr(&pcps);
-	if (pcp->count[DIRTY] + dirty <= PCP_HIGH)
-		for (unsigned i = 0; i < dirty; i++)
-			pcp_push(pcp, DIRTY, pages[i], page_node(pages[i]));
-	else
-		free_runs(pages, dirty, DIRTY);
-	if (pcp->count[ZERO] + (n - dirty) <= PCP_HIGH)
-		for (unsigned i = dirty; i < n; i++)
-			pcp_push(pcp, ZERO, pages[i], page_node(pages[i]));
-	else
-		free_runs(zero, n - dirty, ZERO);
+	free_many(pcp, DIRTY, pages, dirty);
+	free_many(pcp, ZERO, zero, n - dirty);
 	irq_restore(flags);
 }
 
@@ -507,4 +628,13 @@ void palloc_init(void)
 	early_close();
 	buddy_init(opt_zeroed ? ZERO : DIRTY);
 	reserve_pages = min(nr_total_pages() / 256, (u64)4096);
+	palloc_init_cpu(0);
+}
+
+void palloc_init_cpu(unsigned cpu)
+{
+	unsigned nid = fallbacks[cpus[cpu]->node].node[0];
+
+	cpus[cpu]->mem_node = nid;
+	per_cpu_ptr(&pcps, cpu)->home = page_word(PAGE_PCP, 0, nid, NULL);
 }

@@ -4,25 +4,26 @@
  * of free lists: blocks that may have been written, and blocks known to be zero; the first is used up before the second
  * is broken, so that the memory the host sees stays small. Never writes into a free page. mm/palloc.c has the rules.
  */
+#include "kernel/numa.h"
 #include "lib/types.h"
 #include "mm/page.h"
 
 #define MAX_ORDER	18		/* largest block: 2^18 pages, 1 GiB */
-#define MAX_NODES	64
 #define NODE_ANY	(-1)
 
 #define GFP_KERNEL	0x00u		/* may sleep, reclaim and wait */
 #define GFP_ATOMIC	0x01u		/* may not sleep; may use the reserve */
 #define GFP_ZERO	0x02u		/* contents zero */
 #define GFP_NOWAIT	0x04u		/* may not sleep, leaves the reserve alone */
-#define GFP_THISNODE	0x08u		/* no other node */
+#define GFP_THISNODE	0x08u		/* alloc_pages_node() only: no other node */
 #define GFP_COMPOUND	0x10u		/* order > 0: tails know their head */
 #define GFP_NOWARN	0x20u
 /* with GFP_ZERO: whoever writes the page clears PG_ZERO, so it may be freed as known zero */
 #define GFP_TRACKED	0x40u
 
 /**
- * 2^order pages with one reference, type PAGE_KERNEL, NULL if there is none. Any context if GFP_ATOMIC or GFP_NOWAIT.
+ * 2^order pages with one reference, type PAGE_KERNEL, NULL if there is none. From the node asked for (alloc_pages: this
+ * CPU's), then from others, nearest first. Any context if GFP_ATOMIC or GFP_NOWAIT.
  */
 struct page *alloc_pages_node(int node, unsigned order, unsigned gfp);
 struct page *alloc_pages(unsigned order, unsigned gfp);
@@ -55,7 +56,6 @@ u64 nr_total_pages(void);
 u64 nr_zero_pages(void);	/* free and known zero */
 u64 node_free_pages(unsigned node);
 u64 node_total_pages(unsigned node);
-extern unsigned nr_nodes;
 /** Give per-CPU lists of all CPUs back to the buddy system (tests, statistics). Sleeps. */
 void drain_pcp(void);
 /**
@@ -85,4 +85,5 @@ static inline bool alloc_should_fail(void)
  */
 void *early_alloc(size_t size, size_t align);
 u64 early_alloc_phys(size_t size, size_t align);
-void palloc_init(void);		/* after mm/kmap.c has mapped RAM and descriptors */
+void palloc_init(void);		/* after mm/kmap.c has mapped RAM and descriptors, and numa_init() */
+void palloc_init_cpu(unsigned cpu);	/* before it starts */

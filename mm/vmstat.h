@@ -6,7 +6,7 @@
 
 #define VM_EVENTS(X)                                                                                                   \
 	X(pgalloc) X(pgfree) X(pgfault) X(pgmajfault) X(pgcow) X(pgreuse) X(pgzeroed) X(pgzero_skipped)               \
-	X(pcp_refill) X(pcp_drain) X(zone_lock_contended)                                                              \
+	X(pcp_refill) X(pcp_drain) X(zone_lock_contended) X(numa_hit) X(numa_miss) X(numa_local) X(numa_other)         \
 	X(pte_table_alloc) X(pte_table_free)                                                                           \
 	X(gather_batches) X(gather_pages) X(gather_flushes) X(gather_no_batch)                                         \
 	X(tlb_flush_local) X(tlb_flush_local_full) X(tlb_shootdowns) X(tlb_shootdown_ipis) X(tlb_shootdown_received)  \

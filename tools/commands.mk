@@ -4,7 +4,7 @@ setup  = tools/setup $(1) $(2)
 build  = $(MAKE) --no-print-directory $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc)) kernel initramfs
 # Words for the guest are taken as they are: a $ in them is not make's.
 $(foreach name,CMD APPEND QEMU_EXTRA FILTER,$(eval override $(name) := $$(value $(name))))
-export SMP MEM CMD APPEND ICOUNT QEMU_EXTRA THREAD TIMEOUT MACHINE CPU ROOT FILTER UPDATE FIX ROUNDS V ARCHS
+export SMP MEM NODES CMD APPEND ICOUNT QEMU_EXTRA THREAD TIMEOUT MACHINE CPU ROOT FILTER UPDATE FIX ROUNDS V ARCHS
 
 .PHONY: help demo run test gdb iso host bench-check boot-time breaks lint flags clean
 
@@ -12,7 +12,7 @@ help:  # what each command does (this list)
 	@echo 'make COMMAND [ARCH=$(subst $() ,|,$(ARCHS))] [NAME=VALUE]...'
 	@sed -n 's/^\([a-z-]*\):.*  # \(.*\)/  make \1\t\2/p' tools/commands.mk | expand -t 21
 	@echo '  make break=NAME test   with a deliberate bug compiled in, one of:' $(BREAKS)
-	@echo 'ARCH=  SMP=4  MEM=2G  CMD=  APPEND=  ROOT=dir  DEBUG=1  ICOUNT=1  THREAD=single|multi  TIMEOUT=s  QEMU_EXTRA=  V=1  OUT=out'
+	@echo 'ARCH=  SMP=4  MEM=2G  NODES=1  CMD=  APPEND=  ROOT=dir  DEBUG=1  ICOUNT=1  THREAD=single|multi  TIMEOUT=s  QEMU_EXTRA=  V=1  OUT=out'
 
 demo:  # what an exit costs: boot 4 CPUs with 2 GiB, run exitcost, print its table
 	@$(call setup,run,$(ARCH))

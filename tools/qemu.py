@@ -23,8 +23,20 @@ GIB = 1 << 30
 SPARSE_ABOVE = 16 * GIB
 CLOSING = re.compile(rb"exeunt: exit status (\d+)")
 
+
+def doubling(cpus, nodes):
+    """Shares of CPUs of which each is at least as large as all before it together."""
+    shares = []
+    while nodes > 1:
+        nodes -= 1
+        shares.insert(0, cpus - cpus // 2)
+        cpus //= 2
+    return [cpus] + shares
+
+
 # image   what -kernel gets, in the build folder          extra   devices every boot has
 # status  from the guest's status to QEMU's exit status; None: the machine cannot tell, only the closing line counts
+# numa_cpus  the shares of CPUs that several NUMA nodes must have, if not even ones
 MACHINES = {
     "x86_64": {
         "qemu": "qemu-system-x86_64",
@@ -44,6 +56,8 @@ MACHINES = {
         "cpu": "rv64",
         "image": "Image",
         "extra": ["-bios", "default"],
+        # The interrupt controller of a node reaches CPUs with numbers below twice its own number of CPUs.
+        "numa_cpus": doubling,
         "status": lambda code: code & 0xFF,
     },
     "arm64": {
@@ -89,6 +103,59 @@ def smp(settings):
     if not text.isdigit() or not int(text):
         raise Problem(f"SMP={text}: not a number of CPUs")
     return int(text)
+
+
+def nodes(settings):
+    """What each NUMA node has, as words of m (memory) and c (CPUs): NODES=2 is mc,mc; NODES=mc,m,c is written out."""
+    text = settings.get("NODES") or "1"
+    if text.isdigit() and int(text):
+        return ["mc"] * int(text)
+    words = text.split(",")
+    if not set(words) <= {"m", "c", "mc"} or not all(any(kind in word for word in words) for kind in "mc"):
+        raise Problem(f"NODES={text}: a number, or a word for each node: m (memory), c (CPUs) or mc, like mc,m,c")
+    return words
+
+
+def even(total, count, unit=1):
+    """TOTAL in COUNT shares that differ by a UNIT at most; the last one has what is not a multiple of it."""
+    marks = [total * i // count // unit * unit for i in range(count)] + [total]
+    return [end - begin for begin, end in zip(marks, marks[1:])]
+
+
+def cpu_shares(settings, words):
+    """How many CPUs each node has. Even shares, larger ones first, where the machine can do it."""
+    cpus, count = smp(settings), sum("c" in word for word in words)
+    shares = even(cpus, count)[::-1]
+    if "numa_cpus" in machine(settings):
+        shares = machine(settings)["numa_cpus"](cpus, count)
+        if "m" in words or min(shares) < 1:
+            raise Problem(f"NODES={settings['NODES']}: this board needs CPUs in each node, and SMP={1 << count - 1} for {count} nodes")
+    shares = iter(shares)
+    return [next(shares) if "c" in word else 0 for word in words]
+
+
+def numa(settings, memory):
+    """QEMU's options for several nodes: memory in even shares, neighbours in pairs at distance 20, others at 40."""
+    words, argv, cpu = nodes(settings), [], 0
+    if len(words) == 1:
+        return []
+    with_memory = sum("m" in word for word in words)
+    unit = 256 << 20 if memory >= with_memory << 28 else 1 << 20
+    shares = iter(even(memory, with_memory, unit))
+    sparse = ",reserve=off" if memory > SPARSE_ABOVE else ""
+    for node, (word, count) in enumerate(zip(words, cpu_shares(settings, words))):
+        option = f"node,nodeid={node}"
+        if "m" in word:
+            argv += ["-object", f"memory-backend-ram,id=ram{node},size={next(shares)}{sparse}"]
+            option += f",memdev=ram{node}"
+        if count:
+            option += f",cpus={cpu}-{cpu + count - 1}"
+            cpu += count
+        argv += ["-numa", option]
+    for a in range(len(words)):
+        for b in range(a):
+            argv += ["-numa", f"dist,src={b},dst={a},val={20 if a // 2 == b // 2 else 40}"]
+    return argv
 
 
 def build_dir(settings):
@@ -155,10 +222,12 @@ def command(settings, console):
         cpu = wider if memory > above else cpu
     kind = settings.get("MACHINE") or here["machine"]
     argv = [here["qemu"], "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-net", "none"]
-    if memory > SPARSE_ABOVE:
+    split = numa(settings, memory)
+    if memory > SPARSE_ABOVE and not split:
         argv += ["-object", f"memory-backend-ram,id=ram,size={memory},reserve=off"]
         kind += ",memory-backend=ram"
     argv += ["-machine", kind, "-cpu", settings.get("CPU") or cpu, "-smp", str(smp(settings)), "-m", f"{memory >> 20}M"]
+    argv += split
     if switch(settings, "ICOUNT"):
         argv += ["-icount", "shift=0,sleep=off"]
     else:

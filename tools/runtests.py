@@ -7,6 +7,7 @@ $(OUT)/test/. The last line is `N passed, N failed, N skipped`; the status is no
 
 ARCH     one port (TEST_ARCH from the makefile); all of them otherwise
 SMP      this number of CPUs instead of the matrix's
+NODES    these NUMA nodes instead of the matrix's
 FILTER   patterns of suites, or SUITE.CASE for in-kernel ones; boots by their names; without SMP, only on 4 CPUs
 """
 import fnmatch
@@ -29,7 +30,8 @@ class Row:
     """A line of tests/matrix, for one architecture and one number of CPUs."""
 
     def __init__(self, kind, arch, smp, mem, thread, budget, what):
-        self.kind, self.arch, self.smp, self.mem, self.thread = kind, arch, smp, mem, thread
+        self.kind, self.arch, self.smp, self.thread = kind, arch, smp, thread
+        self.mem, _, self.nodes = mem.partition("/")
         self.budget = int(budget)
         self.limit = max(60, 3 * self.budget)
         self.name, colon, rest = what.partition(":")
@@ -39,10 +41,12 @@ class Row:
     def label(self):
         if self.arch == "-":
             return self.name
-        return f"{self.arch} {self.smp} CPU{'s' if self.smp != '1' else ''} {self.name}"
+        nodes = f"/{self.nodes}" if self.nodes else ""
+        return f"{self.arch} {self.smp} CPU{'s' if self.smp != '1' else ''}{nodes} {self.name}"
 
     def replay(self, what):
         words = ["make test"] + ([f"ARCH={self.arch}", f"SMP={self.smp}"] if self.arch != "-" else [])
+        words += [f"NODES={self.nodes}"] if self.nodes else []
         return " ".join(words + [f"FILTER='{what}'"])
 
     def weight(self, cores):
@@ -52,7 +56,7 @@ class Row:
 
     def settings(self):
         found = {key: os.environ[key] for key in ("OUT", "QEMU_EXTRA", "break") if os.environ.get(key)}
-        return found | {"ARCH": self.arch, "SMP": self.smp, "MEM": self.mem, "THREAD": self.thread}
+        return found | {"ARCH": self.arch, "SMP": self.smp, "MEM": self.mem, "NODES": self.nodes, "THREAD": self.thread}
 
 
 def read_matrix(path, archs):
@@ -69,10 +73,10 @@ def read_matrix(path, archs):
                     yield Row(kind, one, count, mem, thread, budget, what.strip())
 
 
-def choose(rows, archs, smp, pattern):
+def choose(rows, archs, smp, nodes, pattern):
     """The slice that was asked for."""
-    rows = [row for row in rows if row.arch in archs or (row.arch == "-" and not smp and not os.environ.get("TEST_ARCH"))]
-    if not smp and not pattern:
+    rows = [row for row in rows if row.arch in archs or (row.arch == "-" and not smp and not nodes and not os.environ.get("TEST_ARCH"))]
+    if not smp and not nodes and not pattern:
         return rows
     chosen, seen = [], set()
     for row in rows:
@@ -80,8 +84,8 @@ def choose(rows, archs, smp, pattern):
             if (row.arch, row.kind) in seen:
                 continue
             seen.add((row.arch, row.kind))
-            row.smp, row.what = smp or row.smp, pattern or row.what
-        elif pattern and not matches(pattern, row.name) or smp and row.smp != smp:
+            row.smp, row.nodes, row.what = smp or row.smp, nodes or row.nodes, pattern or row.what
+        elif pattern and not matches(pattern, row.name) or smp and row.smp != smp or nodes and row.nodes != nodes:
             continue
         chosen.append(row)
     return chosen
@@ -140,7 +144,7 @@ class Report:
 def keep(row, output):
     folder = os.path.join(qemu.ROOT, os.environ.get("OUT") or "out", "test")
     os.makedirs(folder, exist_ok=True)
-    name = re.sub(r"[^A-Za-z0-9]+", "-", f"{row.arch}-{row.smp}-{row.kind}-{row.name}")
+    name = re.sub(r"[^A-Za-z0-9]+", "-", f"{row.arch}-{row.smp}-{row.nodes}-{row.kind}-{row.name}")
     with open(os.path.join(folder, name + ".log"), "wb") as stream:
         stream.write(output)
 
@@ -276,9 +280,9 @@ def build(rows, report):
 
 def main():
     archs = (os.environ.get("TEST_ARCH") or os.environ.get("ARCHS", "")).split()
-    smp, pattern = os.environ.get("SMP", ""), os.environ.get("FILTER", "")
+    smp, nodes, pattern = (os.environ.get(name, "") for name in ("SMP", "NODES", "FILTER"))
     report = Report()
-    rows = choose(list(read_matrix(os.path.join(qemu.ROOT, "tests/matrix"), archs)), archs, smp, pattern)
+    rows = choose(list(read_matrix(os.path.join(qemu.ROOT, "tests/matrix"), archs)), archs, smp, nodes, pattern)
     try:
         run_all(build(rows, report), report)
     except KeyboardInterrupt:

@@ -10,10 +10,11 @@
 #include "arch/riscv64/port.h"
 #include "arch/riscv64/sbi.h"
 #include "kernel/cpu.h"
+#include "kernel/dev/fdt_boot.h"
 #include "kernel/entry.h"
+#include "kernel/numa.h"
 #include "kernel/printk.h"
 #include "kernel/task.h"
-#include "lib/byteorder.h"
 #include "lib/fdt.h"
 #include "lib/printf.h"
 #include "lib/string.h"
@@ -24,113 +25,44 @@ extern char _text[], _end[];
 
 const void *rv_fdt;
 
-static char loader[48], platform[48];
-
-static int node_of(int node)
-{
-	u32 id;
-
-	return fdt_prop_u32(rv_fdt, node, "numa-node-id", &id) ? 0 : (int)id;
-}
+static char loader[48];
 
 static void read_memory(void)
 {
-	int root = fdt_root(rv_fdt), node, reserved;
-	u64 base, size;
-
-	fdt_for_each_child(node, rv_fdt, root) {
-		const char *type = fdt_prop_string(rv_fdt, node, "device_type");
-
-		if (!type || strcmp(type, "memory") || !fdt_is_available(rv_fdt, node))
-			continue;
-		for (int i = 0; !fdt_reg(rv_fdt, node, i, &base, &size); i++)
-			boot_add_ram(base, size, node_of(node));
-	}
-	for (int i = 0; !fdt_memreserve(rv_fdt, i, &base, &size); i++)
-		boot_reserve(base, size);
-	reserved = fdt_find_path(rv_fdt, "/reserved-memory");
-	fdt_for_each_child(node, rv_fdt, reserved)
-		for (int i = 0; !fdt_reg(rv_fdt, node, i, &base, &size); i++)
-			boot_reserve(base, size);
+	fdt_boot_memory(rv_fdt, numa_fdt_node, NULL);
 	/* Firmware that says nothing about itself lies below us. */
-	if (reserved < 0)
+	if (fdt_find_path(rv_fdt, "/reserved-memory") < 0)
 		boot_reserve(align_down(rv_kernel_phys - 1, 2ul << 20),
 			     rv_kernel_phys - align_down(rv_kernel_phys - 1, 2ul << 20));
 	boot_reserve(rv_kernel_phys, (u64)(_end - _text));
 }
 
-/* One or two cells, as loaders like it. */
-static u64 chosen_address(int chosen, const char *name)
+static void read_loader(void)
 {
-	u64 v = 0;
+	const char *uboot = fdt_prop_string(rv_fdt, fdt_find_path(rv_fdt, "/chosen"), "u-boot,version");
+	struct sbi_result impl = sbi_call(SBI_BASE, SBI_BASE_IMPL_ID, 0, 0, 0, 0);
+	struct sbi_result version = sbi_call(SBI_BASE, SBI_BASE_IMPL_VERSION, 0, 0, 0, 0);
 
-	return fdt_prop_u64(rv_fdt, chosen, name, &v) ? 0 : v;
-}
-
-static void read_chosen(void)
-{
-	int chosen = fdt_find_path(rv_fdt, "/chosen");
-	const char *args = fdt_prop_string(rv_fdt, chosen, "bootargs");
-	u64 start = chosen_address(chosen, "linux,initrd-start"), end = chosen_address(chosen, "linux,initrd-end");
-	const char *name;
-	struct sbi_result impl, version;
-
-	if (args)
-		strlcpy(boot_info.cmdline, args, sizeof(boot_info.cmdline));
-	if (start && end > start) {
-		boot_info.initrd = start;
-		boot_info.initrd_size = end - start;
-		boot_reserve(start, end - start);
-	}
-	name = fdt_prop_string(rv_fdt, fdt_root(rv_fdt), "compatible");
-	strlcpy(platform, name ? name : "unknown", sizeof(platform));
-	boot_info.platform = platform;
-	impl = sbi_call(SBI_BASE, SBI_BASE_IMPL_ID, 0, 0, 0, 0);
-	version = sbi_call(SBI_BASE, SBI_BASE_IMPL_VERSION, 0, 0, 0, 0);
-	name = fdt_prop_string(rv_fdt, chosen, "u-boot,version");
-	ksnprintf(loader, sizeof(loader), "%s%s %ld.%ld", name ? "U-Boot, " : "", impl.value == 1 ? "OpenSBI" : "SBI",
+	ksnprintf(loader, sizeof(loader), "%s%s %ld.%ld", uboot ? "U-Boot, " : "", impl.value == 1 ? "OpenSBI" : "SBI",
 		  version.value >> 16, version.value & 0xffff);
 	boot_info.loader = loader;
-	boot_info.ram_zeroed = !name && fdt_is_compatible(rv_fdt, fdt_root(rv_fdt), "riscv-virtio");
+	boot_info.ram_zeroed = !uboot && fdt_is_compatible(rv_fdt, fdt_root(rv_fdt), "riscv-virtio");
 }
 
-/* Can this hart run us, and which one is it? */
-static bool usable_hart(int node, u64 *hart)
+/* Can this hart run us, and be started? (Or is it the one that runs.) */
+static bool usable_hart(int node, int i, u64 *hart)
 {
-	const char *type = fdt_prop_string(rv_fdt, node, "device_type");
 	const char *mmu = fdt_prop_string(rv_fdt, node, "mmu-type");
 
-	return type && !strcmp(type, "cpu") && fdt_is_available(rv_fdt, node) && mmu && strcmp(mmu, "riscv,none") &&
-	       !fdt_reg(rv_fdt, node, 0, hart, NULL);
+	return !i && mmu && strcmp(mmu, "riscv,none") && !fdt_reg(rv_fdt, node, 0, hart, NULL) &&
+	       (*hart == boot_info.hwid[0] || sbi_probe(SBI_HSM));
 }
 
-/* The boot hart becomes CPU 0, whichever it is; the others follow in the order of the tree. */
-static void read_cpus(u64 boot_hart)
+static void found_hart(unsigned cpu, int node)
 {
-	int parent = fdt_find_path(rv_fdt, "/cpus"), node;
-	bool hsm = sbi_probe(SBI_HSM);
-	unsigned n = 1;
-	u64 hart;
-
-	fdt_for_each_child(node, rv_fdt, parent) {
-		unsigned cpu = 0;
-
-		if (!usable_hart(node, &hart))
-			continue;
-		boot_info.nr_cpus_found++;
-		if (hart != boot_hart) {
-			if (n == NR_CPUS || !hsm)
-				continue;
-			cpu = n++;
-		} else {
-			rv_isa_init(rv_fdt, node);
-		}
-		boot_info.hwid[cpu] = hart;
-		boot_info.cpu_node[cpu] = node_of(node);
-		rv_cpu_describe(cpu, node);
-	}
-	boot_info.hwid[0] = boot_hart;
-	boot_info.nr_cpus = n;
+	if (!cpu)
+		rv_isa_init(rv_fdt, node);
+	rv_cpu_describe(cpu, node);
 }
 
 /** First C code with the MMU on: boot CPU, on boot_stack, interrupts off. fdt_phys is what firmware passed on. */
@@ -152,9 +84,11 @@ void rv_setup(u64 hart, u64 fdt_phys)
 		panic("no valid device tree at %#llx", (unsigned long long)fdt_phys);
 	boot_info.fdt = fdt_phys;
 	boot_reserve(fdt_phys, (u64)size);
+	boot_info.hwid[0] = hart;
 	read_memory();
-	read_chosen();
-	read_cpus(hart);
+	fdt_boot_chosen(rv_fdt);
+	read_loader();
+	fdt_boot_cpus(rv_fdt, hart, numa_fdt_node, usable_hart, found_hart);
 	if (rv_isa_has("svpbmt"))
 		rv_layout_writable.pte_dev = 2ull << 61;
 	if (fdt_prop_u32(rv_fdt, fdt_find_path(rv_fdt, "/cpus"), "timebase-frequency", &hz) || !hz)

@@ -57,7 +57,7 @@ static void *early(u64 pa, u64 n)
 static void add_region(const struct e820_entry *e)
 {
 	if (e->type == E820_RAM && e->base + e->size > e->base)
-		boot_add_ram(e->base, e->size, 0);
+		boot_add_ram(e->base, e->size, NODE_UNKNOWN);
 }
 
 static void set_initrd(u64 base, u64 size)

@@ -141,7 +141,9 @@ static void status_cpus(struct seq *m, const struct task *t)
 		seq_printf(m, "%08x,%08x%s", (u32)(t->affinity.bits[i] >> 32), (u32)t->affinity.bits[i],
 			   i ? "," : "\n");
 	bitmap_print_list(list, sizeof(list), t->affinity.bits, NR_CPUS);
-	seq_printf(m, "Cpus_allowed_list:\t%s\nMems_allowed:\t1\nMems_allowed_list:\t0\n", list);
+	seq_printf(m, "Cpus_allowed_list:\t%s\n", list);
+	seq_printf(m, "Mems_allowed:\t%x\nMems_allowed_list:\t", (1u << nr_nodes) - 1);
+	seq_printf(m, nr_nodes > 1 ? "0-%u\n" : "%u\n", nr_nodes - 1);
 }
 
 static int status_show(struct seq *m, const struct proc_ref *ref)

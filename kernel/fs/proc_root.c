@@ -1,6 +1,6 @@
 /*
- * The root of /proc: files about the whole system, one directory for each process, and the file-system types proc and
- * sysfs. Formats are Linux's, since programs parse them.
+ * The root of /proc: files about the whole system, one directory for each process, and the file-system type. Formats are
+ * Linux's, since programs parse them.
  */
 #include <arch/boot.h>
 #include <arch/cpu.h>
@@ -18,7 +18,6 @@
 #include "mm/vmstat.h"
 
 #define PROC_MAGIC	0x9fa0u
-#define SYSFS_MAGIC	0x62656572u
 
 /* ---- texts ---- */
 
@@ -160,44 +159,11 @@ static const struct proc_node proc_root = {
 	.readdir = root_and_sys_readdir,
 };
 
-/* ---- sysfs: what programs ask about CPUs ---- */
-
-static void cpus_show(struct seq *m)
-{
-	char list[512];
-
-	bitmap_print_list(list, sizeof(list), cpu_online_mask.bits, NR_CPUS);
-	seq_printf(m, "%s\n", list);
-}
-
-static void kernel_max_show(struct seq *m)
-{
-	seq_printf(m, "%d\n", NR_CPUS - 1);
-}
-
-static const struct proc_node sys_cpu_nodes[] = {
-	PROC_PLAIN("online", cpus_show),
-	PROC_PLAIN("possible", cpus_show),
-	PROC_PLAIN("present", cpus_show),
-	PROC_PLAIN("kernel_max", kernel_max_show),
-	{ .name = NULL },
-};
-static const struct proc_node sys_system_nodes[] = { PROC_DIR("cpu", sys_cpu_nodes), { .name = NULL } };
-static const struct proc_node sys_devices_nodes[] = { PROC_DIR("system", sys_system_nodes), { .name = NULL } };
-static const struct proc_node sys_root_nodes[] = { PROC_DIR("devices", sys_devices_nodes), { .name = NULL } };
-static const struct proc_node sysfs_root = { .mode = S_IFDIR | 0555, .children = sys_root_nodes };
-
-/* ---- types ---- */
+/* ---- type ---- */
 
 static struct super *proc_get_super(const struct fs_type *type, const char *options)
 {
 	return proc_super(type, &proc_root);
 }
 
-static struct super *sysfs_get_super(const struct fs_type *type, const char *options)
-{
-	return proc_super(type, &sysfs_root);
-}
-
 const struct fs_type proc_type = { .name = "proc", .magic = PROC_MAGIC, .get_super = proc_get_super };
-const struct fs_type sysfs_type = { .name = "sysfs", .magic = SYSFS_MAGIC, .get_super = sysfs_get_super };

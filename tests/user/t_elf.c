@@ -87,7 +87,7 @@ static void run(enum expected expected, const char *what)
 
 	if (pid == 0) {
 		dup2(open("/dev/null", O_WRONLY), 2);
-		alarm(5);
+		alarm(expected == ANY ? 1 : 5);
 		execl(path, "t_elf", "--child", (char *)NULL);
 		/* The codes of errors that make sense here. */
 		_exit(errno == ENOEXEC			  ? 101
@@ -104,6 +104,8 @@ static void run(enum expected expected, const char *what)
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 120) {
 		CHECK(!"a fitting errno");
 	} else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM) {
+		if (expected == ANY)
+			return;		/* it may well loop for ever, somewhere in its text */
 		CHECK(!"it ends");
 	} else if (WIFSIGNALED(status)) {
 		if (expected == REFUSED)

@@ -13,9 +13,17 @@
 
 #define BOOT_REGIONS	64
 
+/*
+ * NUMA. A port says which node each piece of RAM and each CPU belongs to, by the numbers that firmware uses: any
+ * non-negative ones, with gaps; nodes without memory and nodes without CPUs are fine. Machines that know nothing of
+ * nodes say NODE_UNKNOWN or the same number everywhere. numa_init() then replaces the numbers by dense ones, in
+ * ascending order; more than MAX_NODES (kernel/numa.h) are counted as the first.
+ */
+#define NODE_UNKNOWN	(-1)
+
 struct boot_region {
 	u64 base, size;		/* bytes; page aligned by boot_add_ram (inwards) and boot_reserve (outwards) */
-	int node;
+	int node;		/* of RAM: firmware's number, ours after numa_init() */
 };
 
 struct boot_info {
@@ -31,7 +39,8 @@ struct boot_info {
 	unsigned nr_cpus;				/* usable CPUs, at most NR_CPUS; the rest is reported */
 	unsigned nr_cpus_found;
 	u64 hwid[NR_CPUS];				/* of CPU i; [0] is the boot CPU */
-	int cpu_node[NR_CPUS];
+	int cpu_node[NR_CPUS];				/* as in struct boot_region; NODE_UNKNOWN at first */
+	bool nodes_incomplete;				/* boot_set_node() had no room for so many pieces of RAM */
 	u64 fdt;					/* physical, 0 if none */
 	/* the platform promises that RAM nobody wrote reads zero (QEMU without a boot loader) */
 	bool ram_zeroed;
@@ -44,6 +53,15 @@ extern struct boot_info boot_info;
 /* kernel/bootinfo.c: for ports. Regions may come in any order, overlaps and reservations are resolved later. */
 void boot_add_ram(u64 base, u64 size, int node);
 void boot_reserve(u64 base, u64 size);
+/** The RAM that is known by now in this range belongs to the node: for firmware that tells nodes apart from memory. */
+void boot_set_node(u64 base, u64 size, int node);
+/** The same for a CPU that boot_info.hwid knows by now; other ids are ignored. */
+void boot_set_cpu_node(u64 hwid, int node);
+/**
+ * Distance from node a's CPUs to node b's memory, 11 to 255; others are ignored, and so are nodes that neither RAM nor
+ * CPUs named: they come first. What is not said is as far as the other direction, or 20.
+ */
+void boot_set_distance(int a, int b, unsigned distance);
 
 /** Load the final kernel root (a physical address) on this CPU and flush everything. Also for secondaries. */
 void arch_load_kernel_root(u64 root);

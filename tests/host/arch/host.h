@@ -28,6 +28,7 @@
 struct host_config {
 	struct host_mmu mmu;
 	unsigned cpus;
+	unsigned nodes;		/* 1 or 2: each with half of RAM; CPUs in turn */
 	bool zeroed;		/* fresh memory counts as known zero */
 	u64 ram;		/* bytes */
 	u64 seed;

@@ -14,6 +14,7 @@
 #include <arch/trap.h>
 
 #include "kernel/ipi.h"
+#include "kernel/numa.h"
 #include "mm/mapping.h"
 #include "mm/palloc.h"
 #include "mm/palloc_internal.h"
@@ -58,7 +59,10 @@ static void make_memory(const struct host_config *config)
 	boot_info.ram_zeroed = config->zeroed;
 	boot_info.early_limit = ~0ull;
 	boot_add_ram(RAM_BASE, half, 0);
-	boot_add_ram(second, half, 0);
+	boot_add_ram(second, half, (int)config->nodes - 1);
+	boot_info.nr_cpus = config->cpus;
+	for (unsigned i = 0; i < config->cpus; i++)
+		boot_info.cpu_node[i] = (int)(i % config->nodes);
 }
 
 void host_boot(const struct host_config *config)
@@ -68,7 +72,12 @@ void host_boot(const struct host_config *config)
 	host_mmu_init(config->cpus, config->seed);
 	host_cpus_init(config->cpus);
 	boot_cpu.curr = &init_task;
+	numa_init();
+	for (unsigned i = 0; i < config->cpus; i++)
+		cpus[i]->node = boot_info.cpu_node[i];
 	palloc_init();
+	for (unsigned i = 1; i < config->cpus; i++)
+		palloc_init_cpu(i);
 	slab_init();
 	nr_cpus = config->cpus;
 	for (unsigned i = 0; i < config->cpus; i++)

@@ -91,8 +91,9 @@ static void boot(const struct test *t, struct run *r, char *text, size_t n)
 	c.mmu.negative = rnd(r, 4) == 0;
 	c.zeroed = rnd(r, 2);
 	c.cpus = t->cpus ? t->cpus : 1 + (unsigned)rnd(r, 4);
+	c.nodes = 1 + (unsigned)rnd(r, 2);
 	c.ram = 24ull << 20;
-	snprintf(text, n, "%u CPUs, %d levels%s%s%s%s%s", c.cpus, c.mmu.levels, c.mmu.hw_ad ? ", hardware A/D" : "",
+	snprintf(text, n, "%u CPUs, %u nodes, %d levels%s%s%s%s%s", c.cpus, c.nodes, c.mmu.levels, c.mmu.hw_ad ? ", hardware A/D" : "",
 		 c.mmu.bbm ? ", break-before-make" : "", c.mmu.asid ? ", ids" : "",
 		 c.mmu.negative ? ", caches absence" : "", c.zeroed ? ", zeroed RAM" : "");
 	host_boot(&c);

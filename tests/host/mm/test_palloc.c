@@ -45,7 +45,16 @@ static void alloc_one(struct run *r)
 
 	if (nr_live == MAX_LIVE)
 		return;
-	l->p = alloc_pages(order, gfp);
+	if (chance(r, 10)) {
+		int node = (int)rnd(r, nr_nodes);
+
+		l->p = alloc_pages_node(node, order, gfp | GFP_THISNODE);
+		if (!l->p)
+			return;
+		CHECK(page_node(l->p) == (unsigned)node, "a page of node %u instead of %d", page_node(l->p), node);
+	} else {
+		l->p = alloc_pages(order, gfp);
+	}
 	if (!l->p) {
 		/* Other CPUs' lists are out of reach; a 256th is the reserve. */
 		CHECK(order || before < nr_total_pages() / 128 + (nr_cpus - 1) * 512, "no page although %llu are free",

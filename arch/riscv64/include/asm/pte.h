@@ -62,22 +62,12 @@ extern const struct rv_layout rv_layout;
 #define _PTE_SOFT	_PTE_R
 #define _PTE_SOFT_SHIFT	6
 
-typedef struct {
-	u64 v;
-} pte_t;
-
-typedef struct {
-	u64 v;
-} pgprot_t;
+#define _PTE_YOUNG	_PTE_A
+#include <arch/pte_common.h>
 
 static inline unsigned pt_bits(int level)
 {
 	return 9;
-}
-
-static inline unsigned pt_shift(int level)
-{
-	return PAGE_SHIFT + 9 * (unsigned)level;
 }
 
 static inline bool pt_leaf_ok(int level)
@@ -122,24 +112,9 @@ static inline pte_t pte_make_table(u64 pfn)
 	return (pte_t){ pfn << _PTE_PFN_SHIFT | _PTE_V };
 }
 
-static inline pte_t pte_make_soft(u64 payload)
-{
-	return (pte_t){ payload << _PTE_SOFT_SHIFT | _PTE_SOFT };
-}
-
-static inline bool pte_none(pte_t p)
-{
-	return p.v == 0;
-}
-
 static inline bool pte_present(pte_t p)
 {
 	return (p.v & (_PTE_V | _PTE_NOACCESS)) != 0;
-}
-
-static inline bool pte_soft(pte_t p)
-{
-	return !pte_present(p) && p.v != 0;
 }
 
 static inline bool pte_table(pte_t p)
@@ -150,11 +125,6 @@ static inline bool pte_table(pte_t p)
 static inline bool pte_leaf(pte_t p)
 {
 	return pte_present(p) && !pte_table(p);
-}
-
-static inline bool pte_young(pte_t p)
-{
-	return p.v & _PTE_A;
 }
 
 static inline bool pte_dirty(pte_t p)
@@ -177,31 +147,6 @@ static inline bool pte_user(pte_t p)
 	return p.v & _PTE_U;
 }
 
-static inline bool pte_special(pte_t p)
-{
-	return p.v & _PTE_SPECIAL;
-}
-
-static inline u64 pte_pfn(pte_t p)
-{
-	return (p.v & _PTE_PFN) >> _PTE_PFN_SHIFT;
-}
-
-static inline u64 pte_soft_payload(pte_t p)
-{
-	return p.v >> _PTE_SOFT_SHIFT;
-}
-
-static inline pte_t pte_mkold(pte_t p)
-{
-	return (pte_t){ p.v & ~_PTE_A };
-}
-
-static inline pte_t pte_mkyoung(pte_t p)
-{
-	return (pte_t){ p.v | _PTE_A };
-}
-
 static inline pte_t pte_mkclean(pte_t p)
 {
 	return (pte_t){ p.v & ~_PTE_D };
@@ -222,11 +167,6 @@ static inline pte_t pte_wrprotect(pte_t p)
 	return (pte_t){ p.v & ~_PTE_W };
 }
 
-static inline pte_t pte_mkspecial(pte_t p)
-{
-	return (pte_t){ p.v | _PTE_SPECIAL };
-}
-
 static inline pte_t pte_modify(pte_t p, pgprot_t prot)
 {
 	return (pte_t){ (p.v & (_PTE_PFN | _PTE_A | _PTE_D | _PTE_SPECIAL)) | prot.v };
@@ -240,11 +180,6 @@ static inline pte_t pte_load(const pte_t *p)
 static inline void pte_store(pte_t *p, pte_t v)
 {
 	WRITE_ONCE(p->v, v.v);
-}
-
-static inline void pte_clear(pte_t *p)
-{
-	WRITE_ONCE(p->v, 0);
 }
 
 static inline pte_t pte_xchg(pte_t *p, pte_t v)

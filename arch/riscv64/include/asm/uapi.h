@@ -2,7 +2,8 @@
 /*
  * The Linux ABI of riscv64: the generic one, but that struct sigaction has no sa_restorer.
  */
-#include <arch/uapi_generic.h>
+#include <arch/uapi_mman.h>
+#include <arch/uapi_open.h>
 #include <arch/uapi_stat.h>
 #include <arch/uapi_termios.h>
 

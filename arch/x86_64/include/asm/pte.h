@@ -44,24 +44,15 @@
 #define _PTE_SOFT	_PTE_W
 #define _PTE_SOFT_SHIFT	11
 
-typedef struct {
-	u64 v;
-} pte_t;
-
-typedef struct {
-	u64 v;
-} pgprot_t;
+#define _PTE_YOUNG	_PTE_A
+#define _PTE_PFN_SHIFT	PAGE_SHIFT
+#include <arch/pte_common.h>
 
 extern bool x86_has_gbpages;
 
 static inline unsigned pt_bits(int level)
 {
 	return 9;
-}
-
-static inline unsigned pt_shift(int level)
-{
-	return PAGE_SHIFT + 9 * (unsigned)level;
 }
 
 static inline bool pt_leaf_ok(int level)
@@ -102,24 +93,9 @@ static inline pte_t pte_make_table(u64 pfn)
 	return (pte_t){ pfn << PAGE_SHIFT | _PTE_P | _PTE_W | _PTE_U | _PTE_A };
 }
 
-static inline pte_t pte_make_soft(u64 payload)
-{
-	return (pte_t){ payload << _PTE_SOFT_SHIFT | _PTE_SOFT };
-}
-
-static inline bool pte_none(pte_t p)
-{
-	return p.v == 0;
-}
-
 static inline bool pte_present(pte_t p)
 {
 	return (p.v & (_PTE_P | _PTE_PROTNONE)) != 0;
-}
-
-static inline bool pte_soft(pte_t p)
-{
-	return !pte_present(p) && p.v != 0;
 }
 
 static inline bool pte_leaf(pte_t p)
@@ -130,11 +106,6 @@ static inline bool pte_leaf(pte_t p)
 static inline bool pte_table(pte_t p)
 {
 	return (p.v & (_PTE_P | _PTE_PS)) == _PTE_P;
-}
-
-static inline bool pte_young(pte_t p)
-{
-	return p.v & _PTE_A;
 }
 
 static inline bool pte_dirty(pte_t p)
@@ -157,31 +128,6 @@ static inline bool pte_user(pte_t p)
 	return p.v & _PTE_U;
 }
 
-static inline bool pte_special(pte_t p)
-{
-	return p.v & _PTE_SPECIAL;
-}
-
-static inline u64 pte_pfn(pte_t p)
-{
-	return (p.v & _PTE_PFN) >> PAGE_SHIFT;
-}
-
-static inline u64 pte_soft_payload(pte_t p)
-{
-	return p.v >> _PTE_SOFT_SHIFT;
-}
-
-static inline pte_t pte_mkold(pte_t p)
-{
-	return (pte_t){ p.v & ~_PTE_A };
-}
-
-static inline pte_t pte_mkyoung(pte_t p)
-{
-	return (pte_t){ p.v | _PTE_A };
-}
-
 static inline pte_t pte_mkclean(pte_t p)
 {
 	return (pte_t){ p.v & ~_PTE_D };
@@ -200,11 +146,6 @@ static inline pte_t pte_mkwrite(pte_t p)
 static inline pte_t pte_wrprotect(pte_t p)
 {
 	return (pte_t){ p.v & ~_PTE_W };
-}
-
-static inline pte_t pte_mkspecial(pte_t p)
-{
-	return (pte_t){ p.v | _PTE_SPECIAL };
 }
 
 static inline pte_t pte_modify(pte_t p, pgprot_t prot)
@@ -230,11 +171,6 @@ static inline pte_t pte_xchg(pte_t *p, pte_t v)
 static inline bool pte_cas(pte_t *p, pte_t old, pte_t new)
 {
 	return __atomic_compare_exchange_n(&p->v, &old.v, new.v, false, __ATOMIC_SEQ_CST, __ATOMIC_RELAXED);
-}
-
-static inline void pte_clear(pte_t *p)
-{
-	WRITE_ONCE(p->v, 0);
 }
 
 /* The walker reads memory in program order with our stores and never remembers "not present". */

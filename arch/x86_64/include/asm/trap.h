@@ -109,15 +109,3 @@ static inline bool arch_user_pc_ok(uintptr_t pc)
 {
 	return pc < USER_PC_LIMIT;
 }
-
-size_t arch_copy_from_user(void *dst, const void *usrc, size_t n);
-size_t arch_copy_to_user(void *udst, const void *src, size_t n);
-size_t arch_clear_user(void *udst, size_t n);
-long arch_strncpy_from_user(char *dst, const char *usrc, size_t n);
-int arch_cmpxchg_user32(u32 *uaddr, u32 old, u32 new, u32 *seen);
-int arch_get_user32(u32 *dst, const u32 *usrc);
-int arch_get_user64(u64 *dst, const u64 *usrc);
-int arch_put_user32(u32 *udst, u32 val);
-int arch_put_user64(u64 *udst, u64 val);
-
-void arch_start_user(struct trapframe *tf, uintptr_t pc, uintptr_t sp);

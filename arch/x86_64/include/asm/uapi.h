@@ -2,7 +2,8 @@
 /*
  * What the Linux ABI of x86_64 has that other architectures have differently: struct stat.
  */
-#include <arch/uapi_generic.h>
+#include <arch/uapi_mman.h>
+#include <arch/uapi_open.h>
 #include <arch/uapi_termios.h>
 
 #include "lib/types.h"

@@ -1,0 +1,186 @@
+#pragma once
+/*
+ * Page-table entries of ppc64: POWER9's radix trees of 52-bit addresses, 4 KiB pages. The root has 8,192 entries (64
+ * KiB), tables below it 512. Entries are big-endian in memory, whatever the kernel is; a pte_t in a variable is in the
+ * machine's own order.
+ *
+ *	present		bit 63 (valid), bit 62: leaf. A leaf with no permission at all is nobody's (PROT_NONE)
+ *	rights		one field: 8 privileged, 4 read, 2 read and write, 1 execute
+ *	0x100, 0x80	referenced and changed: the hardware sets them, or takes a fault that generic code answers
+ *	0x200		software: special, the frame is not counted
+ *	soft		not valid, bit 0 set, payload in bits 1-62
+ *
+ * The kernel lives in quadrant 3 (0xc00...), which is always translated by the tree of PID 0; user addresses, in
+ * quadrant 0, by that of the PID in PIDR. So a user root has nothing of the kernel.
+ */
+#include "lib/atomic.h"
+#include "lib/byteorder.h"
+#include "lib/types.h"
+
+#define PAGE_SHIFT	12
+#define PT_MAX_LEVELS	4
+#define PT_LEVELS	4
+#define PTE_SOFT_BITS	62
+#define PTE_HW_AD	1
+#define PTE_BBM		0
+
+#define USER_TOP	((1ul << 47) - 4096)
+#define DIRECT_MAP_BASE	0xc000000000000000ul	/* real mode ignores the top four bits */
+#define VMEMMAP_BASE	0xc000400000000000ul
+#define VMALLOC_BASE	0xc000500000000000ul
+#define VMALLOC_END	0xc000508000000000ul
+#define KERNEL_BASE	0xc000600000000000ul
+#define MAX_PFN		((1ull << 32) - 1)
+
+#define _PTE_VALID	(1ull << 63)
+#define _PTE_LEAF	(1ull << 62)
+#define _PTE_PFN	0x01fffffffffff000ull
+#define _PTE_SPECIAL	0x200ull
+#define _PTE_R		0x100ull
+#define _PTE_C		0x80ull
+#define _PTE_IO		0x20ull		/* not cached, guarded: registers */
+#define _PTE_PRIV	0x8ull
+#define _PTE_READ	0x4ull
+#define _PTE_RW		0x2ull
+#define _PTE_EXEC	0x1ull
+#define _PTE_TABLE_BITS	9ull		/* of the table that the entry points to */
+#define _PTE_SOFT	1ull
+#define _PTE_SOFT_SHIFT	1
+
+#define _PTE_YOUNG	_PTE_R
+#define _PTE_PFN_SHIFT	PAGE_SHIFT
+#include <arch/pte_common.h>
+
+static inline unsigned pt_bits(int level)
+{
+	return level == 3 ? 13 : 9;
+}
+
+static inline bool pt_leaf_ok(int level)
+{
+	return level <= 2;
+}
+
+/* Kernel mappings are young and dirty from the start: nobody could handle a fault for it there. */
+static inline pgprot_t pgprot_make(unsigned prot)
+{
+	u64 v = _PTE_VALID | _PTE_LEAF;
+
+	if (prot & (PROT_R | PROT_W))
+		v |= _PTE_READ;
+	if (prot & PROT_W)
+		v |= _PTE_RW;
+	if (prot & PROT_X)
+		v |= _PTE_EXEC;
+	if (!(prot & PROT_U))
+		v |= _PTE_PRIV | (prot & (PROT_R | PROT_W | PROT_X) ? _PTE_R | _PTE_C : 0);
+	if (prot & PROT_DEV)
+		v |= _PTE_IO;
+	return (pgprot_t){ v };
+}
+
+static inline pte_t pte_make(u64 pfn, pgprot_t prot)
+{
+	return (pte_t){ pfn << PAGE_SHIFT | prot.v | _PTE_R };
+}
+
+static inline pte_t pte_make_leaf(u64 pfn, pgprot_t prot, int level)
+{
+	return pte_make(pfn, prot);
+}
+
+static inline pte_t pte_make_table(u64 pfn)
+{
+	return (pte_t){ _PTE_VALID | pfn << PAGE_SHIFT | _PTE_TABLE_BITS };
+}
+
+static inline bool pte_present(pte_t p)
+{
+	return (p.v & _PTE_VALID) != 0;
+}
+
+static inline bool pte_leaf(pte_t p)
+{
+	return (p.v & (_PTE_VALID | _PTE_LEAF)) == (_PTE_VALID | _PTE_LEAF);
+}
+
+static inline bool pte_table(pte_t p)
+{
+	return (p.v & (_PTE_VALID | _PTE_LEAF)) == _PTE_VALID;
+}
+
+static inline bool pte_dirty(pte_t p)
+{
+	return p.v & _PTE_C;
+}
+
+static inline bool pte_write(pte_t p)
+{
+	return p.v & _PTE_RW;
+}
+
+static inline bool pte_exec(pte_t p)
+{
+	return p.v & _PTE_EXEC;
+}
+
+static inline bool pte_user(pte_t p)
+{
+	return !(p.v & _PTE_PRIV);
+}
+
+static inline pte_t pte_mkclean(pte_t p)
+{
+	return (pte_t){ p.v & ~_PTE_C };
+}
+
+static inline pte_t pte_mkdirty(pte_t p)
+{
+	return (pte_t){ p.v | _PTE_C };
+}
+
+static inline pte_t pte_mkwrite(pte_t p)
+{
+	return (pte_t){ p.v | _PTE_READ | _PTE_RW };
+}
+
+static inline pte_t pte_wrprotect(pte_t p)
+{
+	return (pte_t){ p.v & ~_PTE_RW };
+}
+
+static inline pte_t pte_modify(pte_t p, pgprot_t prot)
+{
+	return (pte_t){ (p.v & (_PTE_PFN | _PTE_R | _PTE_C | _PTE_SPECIAL)) | prot.v };
+}
+
+static inline pte_t pte_load(const pte_t *p)
+{
+	u64 v;
+
+	__asm__ volatile("ldbrx %0, %y1" : "=r"(v) : "Z"(p->v));
+	return (pte_t){ v };
+}
+
+static inline void pte_store(pte_t *p, pte_t v)
+{
+	__asm__ volatile("stdbrx %1, %y0" : "=Z"(p->v) : "r"(v.v));
+}
+
+static inline pte_t pte_xchg(pte_t *p, pte_t v)
+{
+	return (pte_t){ be64_to_cpu(xchg(&p->v, cpu_to_be64(v.v))) };
+}
+
+static inline bool pte_cas(pte_t *p, pte_t old, pte_t new)
+{
+	u64 seen = cpu_to_be64(old.v);
+
+	return try_cmpxchg(&p->v, &seen, cpu_to_be64(new.v));
+}
+
+/* Orders the stores before what the walker reads for later accesses; "not there" is never remembered. */
+static inline void pte_publish(void)
+{
+	__asm__ volatile("ptesync" : : : "memory");
+}

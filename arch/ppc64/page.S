@@ -1,0 +1,61 @@
+/*
+ * Whole pages, and making instructions visible that were written as data.
+ */
+#include <asm/layout.h>
+
+	.text
+/* void clear_page(void *page): eight cache blocks a round; their size comes from the device tree (a power of two). */
+	.globl	clear_page
+	.balign	32
+clear_page:
+	addis	4, 2, ppc_dcache_block@toc@ha
+	ld	4, ppc_dcache_block@toc@l(4)
+	sldi	5, 4, 1
+	add	6, 5, 4
+	sldi	7, 4, 2
+	add	8, 7, 4
+	add	9, 7, 5
+	add	10, 7, 6
+	sldi	11, 4, 3
+	addi	12, 3, 0x7ff
+	addi	12, 12, 0x7ff
+	addi	12, 12, 2			/* 4096 behind */
+1:	dcbz	0, 3
+	dcbz	4, 3
+	dcbz	5, 3
+	dcbz	6, 3
+	dcbz	7, 3
+	dcbz	8, 3
+	dcbz	9, 3
+	dcbz	10, 3
+	add	3, 3, 11
+	cmpld	3, 12
+	blt	1b
+	blr
+
+/* void copy_page(void *dst, const void *src) */
+	.globl	copy_page
+	.balign	32
+copy_page:
+	li	0, 64
+	mtctr	0
+1:	ld	5, 0(4)
+	ld	6, 8(4)
+	ld	7, 16(4)
+	ld	8, 24(4)
+	ld	9, 32(4)
+	ld	10, 40(4)
+	ld	11, 48(4)
+	ld	12, 56(4)
+	addi	4, 4, 64
+	std	5, 0(3)
+	std	6, 8(3)
+	std	7, 16(3)
+	std	8, 24(3)
+	std	9, 32(3)
+	std	10, 40(3)
+	std	11, 48(3)
+	std	12, 56(3)
+	addi	3, 3, 64
+	bdnz	1b
+	blr

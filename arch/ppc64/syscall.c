@@ -1,0 +1,31 @@
+/*
+ * System calls that only this port has: forms for 64-bit offsets and sizes that 32-bit programs would need, which the C
+ * libraries use here as well.
+ */
+#include "kernel/syscall.h"
+
+#include "kernel/uaccess.h"
+#include "lib/types.h"
+
+#define STATFS_SIZE	120	/* struct statfs64 is struct statfs here */
+
+long sys_lseek(long fd, long offset, long whence, long, long, long);
+long sys_statfs(long path, long buf, long, long, long, long);
+long sys_fstatfs(long fd, long buf, long, long, long, long);
+
+SYSCALL5(_llseek, int, fd, unsigned long, high, unsigned long, low, s64 __user *, result, unsigned, whence)
+{
+	long pos = sys_lseek(fd, (long)(high << 32 | (u32)low), whence, 0, 0, 0);
+
+	return pos < 0 ? pos : copy_to_user(result, &pos, sizeof(pos));
+}
+
+SYSCALL3(statfs64, long, path, size_t, size, long, buf)
+{
+	return size == STATFS_SIZE ? sys_statfs(path, buf, 0, 0, 0, 0) : -EINVAL;
+}
+
+SYSCALL3(fstatfs64, int, fd, size_t, size, long, buf)
+{
+	return size == STATFS_SIZE ? sys_fstatfs(fd, buf, 0, 0, 0, 0) : -EINVAL;
+}

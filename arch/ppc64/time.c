@@ -1,0 +1,87 @@
+/*
+ * Time: the time base, which counts at a fixed rate on all CPUs, and the decrementer. The decrementer interrupts when it
+ * becomes negative and as long as it is; it is 32 bits wide, so far deadlines take several rounds.
+ */
+#include <arch/boot.h>
+#include <arch/cpu.h>
+#include <arch/timer.h>
+
+#include "arch/ppc64/port.h"
+#include "kernel/cpu.h"
+#include "kernel/timer.h"
+
+#define DEC_MAX		0x7fffffffull
+#define NEVER		(~0ull)
+
+const char *cpu_counter_name = "timebase ticks";
+
+static u64 boot_ticks;
+static u64 ns_per_tick;		/* fixed point, 32 bits of fraction */
+static u64 ticks_per_ns;	/* likewise */
+
+static inline u64 scale(u64 v, u64 by)
+{
+	return (u64)((unsigned __int128)v * by >> 32);
+}
+
+void ppc_time_init(u64 frequency)
+{
+	ns_per_tick = (NSEC_PER_SEC << 32) / frequency;
+	ticks_per_ns = ((frequency << 32) + NSEC_PER_SEC - 1) / NSEC_PER_SEC;
+	boot_ticks = mfspr(SPR_TB);
+}
+
+void arch_timer_init(void)
+{
+}
+
+u64 clock_ns(void)
+{
+	return scale(mfspr(SPR_TB) - boot_ticks, ns_per_tick);
+}
+
+static void set_decrementer(u64 deadline)
+{
+	u64 now = mfspr(SPR_TB), left = deadline > now ? deadline - now : 0;
+
+	mtspr(SPR_DEC, min(left, DEC_MAX));
+}
+
+void timer_arm(u64 deadline)
+{
+	u64 ticks = deadline > 1ull << 62 ? NEVER : boot_ticks + scale(deadline, ticks_per_ns) + 1;
+
+	this_cpu()->arch.deadline = ticks;
+	set_decrementer(ticks);
+}
+
+void timer_disarm(void)
+{
+	this_cpu()->arch.deadline = NEVER;
+	mtspr(SPR_DEC, DEC_MAX);
+}
+
+void ppc_decrementer(void)
+{
+	struct arch_cpu *c = &this_cpu()->arch;
+
+	if (mfspr(SPR_TB) < c->deadline) {
+		set_decrementer(c->deadline);	/* a round of a far one, or not armed */
+		return;
+	}
+	timer_disarm();
+	timer_interrupt();
+}
+
+/* The Gregorian calendar, in years that begin in March. */
+u64 ppc_seconds(u32 year, u32 month, u32 day)
+{
+	u32 y = month <= 2 ? year - 1 : year, m = month <= 2 ? month + 9 : month - 3;
+
+	return (365ull * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1 - 719468) * 86400;
+}
+
+u64 arch_wall_clock(void)
+{
+	return ppc_platform->wall_clock();
+}
