@@ -1,9 +1,9 @@
 /*
  * NUMA nodes: from what firmware said (boot_info) to dense numbers, and the table of distances.
  *
- * Firmware's numbers are ACPI's proximity domains or a device tree's node ids: any numbers, with gaps. A node is one that RAM or a
- * CPU names; the lowest becomes node 0, and so on. What names none belongs to node 0, and so does what is beyond
- * MAX_NODES.
+ * Firmware's numbers are ACPI's proximity domains or a device tree's node ids: any numbers, with gaps. A node is one
+ * that RAM or a CPU names; the lowest becomes node 0, and so on. What names none belongs to node 0, and so does what is
+ * beyond MAX_NODES.
  *
  * Written by the boot CPU before others start, read without locks afterwards.
  */
@@ -83,8 +83,6 @@ static int dense(int id)
 
 void numa_init(void)
 {
-	u8 (*d)[MAX_NODES] = distances;
-
 	if (!nr_ids)
 		collect_ids();
 	for (int id = nr_ids ? firmware_ids[nr_ids - 1] : NODE_UNKNOWN; (id = next_id(id)) != NODE_UNKNOWN;)
@@ -95,13 +93,15 @@ void numa_init(void)
 		boot_info.cpu_node[i] = dense(boot_info.cpu_node[i]);
 	nr_nodes = max(nr_ids, 1u);
 	for (unsigned a = 0; a < nr_nodes; a++) {
-		d[a][a] = LOCAL_DISTANCE;
+		distances[a][a] = LOCAL_DISTANCE;
 		/* Only one direction is said: the other is the same. */
 		for (unsigned b = 0; b < a; b++) {
-			if (!d[a][b])
-				d[a][b] = d[b][a] ? d[b][a] : REMOTE_DISTANCE;
-			if (!d[b][a])
-				d[b][a] = d[a][b];
+			u8 *there = &distances[a][b], *back = &distances[b][a];
+
+			if (!*there)
+				*there = *back ? *back : REMOTE_DISTANCE;
+			if (!*back)
+				*back = *there;
 		}
 	}
 	boot_cpu.node = boot_info.cpu_node[0];

@@ -280,6 +280,15 @@ static inline u64 free_pages_of(unsigned nid)
 	return READ_ONCE(nodes[nid].free[DIRTY]) + READ_ONCE(nodes[nid].free[ZERO]);
 }
 
+static u64 free_in_nodes(void)
+{
+	u64 sum = 0;
+
+	for (unsigned i = 0; i < nr_nodes; i++)
+		sum += free_pages_of(i);
+	return sum;
+}
+
 static struct page *page_prepare(struct page *p, unsigned order, unsigned gfp, unsigned set)
 {
 	unsigned nid = page_node(p);
@@ -358,12 +367,13 @@ static struct page *single_alloc_from(unsigned nid, unsigned gfp, unsigned wante
 /* 2^order pages, more than one. */
 static struct page *block_alloc(unsigned nid, unsigned order, unsigned gfp, unsigned wanted)
 {
+	u64 size = 1ull << order, enough = size + (gfp & GFP_ATOMIC ? 0 : reserve_pages);
 	struct node *n = &nodes[nid];
 	unsigned set = DIRTY;
 	unsigned long flags;
 	struct page *p;
 
-	if (free_pages_of(nid) <= (gfp & GFP_ATOMIC ? 0 : reserve_pages) + (1ull << order) - 1)
+	if (free_pages_of(nid) < enough && (free_pages_of(nid) < size || free_in_nodes() < enough))
 		return NULL;
 	flags = node_lock(n);
 	p = buddy_take(n, nid, set, order);
@@ -377,7 +387,7 @@ static struct page *block_alloc(unsigned nid, unsigned order, unsigned gfp, unsi
 		p = buddy_take(n, nid, set, order);
 	}
 	if (p)
-		count_taken(nid, wanted, 1ull << order);
+		count_taken(nid, wanted, size);
 	node_unlock(n, flags);
 	race_point("palloc:block-taken");
 	return p ? page_prepare(p, order, gfp, set) : NULL;
@@ -575,10 +585,8 @@ void put_page(struct page *p)
 
 u64 nr_free_pages(void)
 {
-	u64 sum = 0;
+	u64 sum = free_in_nodes();
 
-	for (unsigned i = 0; i < nr_nodes; i++)
-		sum += node_free_pages(i);
 	for (unsigned cpu = 0; cpu < nr_cpus; cpu++) {
 		struct pcp *pcp = per_cpu_ptr(&pcps, cpu);
 

@@ -52,6 +52,15 @@ bench-check:  # guest instructions of fixed operations against tests/bench/basel
 	@$(call setup,bench,$(or $(ARCH_GIVEN),$(ARCHS)))
 	@TEST_ARCH='$(ARCH_GIVEN)' $(PYTHON) tools/bench_check.py
 
+.PHONY: bench bench-test
+bench:  # the experiments of tests/bench/experiments.py: tables, and $(OUT)/bench/*.json; ARCH=, FILTER='exit.*', ROUNDS=
+	@$(call setup,bench,$(ARCH))
+	@TEST_ARCH='$(ARCH)' $(PYTHON) tools/bench.py
+
+bench-test:  # is the measuring plugin of make bench right? Instructions it must know, and programs whose cost is known
+	@$(call setup,bench,$(or $(ARCH_GIVEN),$(ARCHS)))
+	@TEST_ARCH='$(ARCH_GIVEN)' $(PYTHON) tools/bench_test.py
+
 boot-time:  # how long a boot takes, firmware apart; ROUNDS=5
 	@$(call setup,run,$(ARCH))
 	+@$(build)

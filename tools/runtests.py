@@ -68,14 +68,15 @@ def read_matrix(path, archs):
             if len(fields) != 7 or fields[0] not in KINDS or not fields[5].isdigit():
                 sys.exit(f"{path}:{number}: kind arch smp mem thread budget what")
             kind, arch, cpus, mem, thread, budget, what = fields
-            for one in archs if arch == "any" else [arch]:
+            for one in archs if arch == "any" else arch.split(","):
                 for count in cpus.split(","):
                     yield Row(kind, one, count, mem, thread, budget, what.strip())
 
 
 def choose(rows, archs, smp, nodes, pattern):
     """The slice that was asked for."""
-    rows = [row for row in rows if row.arch in archs or (row.arch == "-" and not smp and not nodes and not os.environ.get("TEST_ARCH"))]
+    whole = not smp and not nodes and not os.environ.get("TEST_ARCH")
+    rows = [row for row in rows if row.arch in archs or (row.arch == "-" and whole)]
     if not smp and not nodes and not pattern:
         return rows
     chosen, seen = [], set()

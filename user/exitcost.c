@@ -6,327 +6,246 @@
  * until wait4() returns, the same per page, the time until MemFree is back, and, where /proc/exeunt/account exists, the
  * kernel instructions (or nanoseconds) that all CPUs spent on it, workers included: work moved is not work saved.
  *
+ * Several processes may exit at the same time, each with several threads that touched its memory on different CPUs
+ * (common/exit_round.c), and one run may go through the values of the kernel's knobs (common/sweep.c): a row each.
+ *
  * An ordinary Linux program: the same binary runs on Linux. Huge pages are refused unless --huge is given.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/utsname.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "user/common/account.h"
+#include "user/common/banner.h"
+#include "user/common/exit_round.h"
+#include "user/common/knobs.h"
 #include "user/common/proc.h"
 #include "user/common/stats.h"
+#include "user/common/sweep.h"
 #include "user/common/table.h"
 
 #define MAX_SIZES 16
-#define ACCOUNT "/proc/exeunt/account"
-#define BACK_TIMEOUT_S 2
+#define MAX_ROWS (TABLE_ROWS - 2)
 #define WARM_UP_SIZE (4u << 20)
-/* Kept free beside what is measured: this program, page tables, the kernel's own needs. */
-#define SLACK_KIB (32 * 1024)
-
-static const char *const knob_names[] = {
-	"free_async", "free_async_threshold", "gather_runs", "swap_free",
-	"lazy_tlb",   "thp_serialize",	      "pte_reclaim", "tlb_shootdown",
-};
-#define NR_KNOBS (sizeof(knob_names) / sizeof(knob_names[0]))
+#define WARM_UP_ROUNDS 3
 
 static struct options {
 	uint64_t size[MAX_SIZES];
 	int nr_sizes;
 	int rounds;
-	bool json, huge;
-} opt = { .rounds = 5 };
+	bool json;
+	struct exit_load load;	/* its size is that of the row */
+} opt = { .rounds = 5, .load = { .procs = 1, .threads = 1 } };
 
-/* Which of the two figures the kernel offers. */
-static enum { ACCOUNT_NONE, ACCOUNT_INSTRUCTIONS, ACCOUNT_NS } account_kind;
-static const char *const account_key[] = { "", "kernel_instructions", "kernel_ns" };
-static const char *const account_unit[] = { "-", "instructions", "ns" };
+/* The policies change fastest, so that their rows stand together. */
+enum { LAZY, RUNS, THRESHOLD, POLICIES, NR_LISTS };
 
-/* Shared with the child, which cannot report in another way without disturbing its own exit. */
-struct child_report {
-	uint64_t populate_ns;
-	uint64_t account;	/* just before exit_at */
-	uint64_t exit_at;	/* CLOCK_MONOTONIC, the last thing the child does */
-	int map_errno;
+static struct sweep sweep = {
+	.program = "exitcost",
+	.nr = NR_LISTS,
+	.list = {
+		[LAZY] = { .knob = "lazy_tlb", .all = "none,refcount,shootdown,filtered,hazard,quiesce" },
+		[RUNS] = { .knob = "gather_runs", .all = "0,1" },
+		[THRESHOLD] = { .knob = "free_async_threshold" },
+		[POLICIES] = { .knob = "free_async", .all = "off,batch,node,zap" },
+	},
 };
 
-/* One size; filled round by round. */
-struct result {
-	uint64_t size, pages;
+/* Samples of the row that is being measured. */
+static struct {
 	struct stats populate, wait, exit_page, back, kernel, kernel_page;
+} now;
+
+/* A finished row. Children do not inherit rows, or each would have more to leave behind than the one before. */
+static struct row {
+	uint64_t size, pages;
+	struct summary populate, wait, exit_page, back, kernel_page;
 	int back_timeouts;
-	char skipped[96];	/* reason, or empty */
-};
+	char status[16];	/* ok, skipped, not available */
+	char reason[128];	/* unless ok */
+	char policy[NR_LISTS][KNOB_VALUE];
+} *rows;
+static int nr_rows;
 
-static long page_size;
-static struct child_report *report;
-static double poll_overhead;	/* what one look at MemFree adds to the account */
-static struct result results[MAX_SIZES];
-
-static uint64_t read_account(void)
+static void reset_samples(void)
 {
-	uint64_t value = 0;
-
-	if (account_kind != ACCOUNT_NONE)
-		proc_file_value(ACCOUNT, account_key[account_kind], &value);
-	return value;
+	stats_reset(&now.populate);
+	stats_reset(&now.wait);
+	stats_reset(&now.exit_page);
+	stats_reset(&now.back);
+	stats_reset(&now.kernel);
+	stats_reset(&now.kernel_page);
 }
 
-/* Find out what the kernel accounts, and what reading it costs itself. */
-static void probe_account(void)
+static void finish_samples(struct row *r)
 {
-	uint64_t value, before, after;
-
-	if (proc_file_value(ACCOUNT, account_key[ACCOUNT_INSTRUCTIONS], &value))
-		account_kind = ACCOUNT_INSTRUCTIONS;
-	else if (proc_file_value(ACCOUNT, account_key[ACCOUNT_NS], &value))
-		account_kind = ACCOUNT_NS;
-	else
-		return;
-	mem_free_kib();
-	before = read_account();
-	for (int i = 0; i < 8; i++)
-		mem_free_kib();
-	after = read_account();
-	poll_overhead = (double)(after - before) / 8;
+	stats_finish(&now.populate);
+	stats_finish(&now.wait);
+	stats_finish(&now.exit_page);
+	stats_finish(&now.back);
+	stats_finish(&now.kernel);
+	stats_finish(&now.kernel_page);
+	r->populate = stats_summary(&now.populate);
+	r->wait = stats_summary(&now.wait);
+	r->exit_page = stats_summary(&now.exit_page);
+	r->back = stats_summary(&now.back);
+	r->kernel_page = stats_summary(&now.kernel_page);
 }
 
-/* The child: map, touch, say when, leave. Never returns. */
-static void child(uint64_t size)
+/* One round for the row. As exit_round(). */
+static int one_round(const struct exit_load *load, struct row *r)
 {
-	uint64_t start;
-	volatile char *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct exit_sample s = { 0 };
+	double pages = (double)r->pages;
+	int err = exit_round(load, &s, r->reason, sizeof(r->reason));
 
-	if (p == MAP_FAILED) {
-		report->map_errno = errno;
-		_exit(3);
-	}
-	if (!opt.huge)
-		madvise((void *)p, size, MADV_NOHUGEPAGE);
-	start = now_ns();
-	for (uint64_t off = 0; off < size; off += (uint64_t)page_size)
-		p[off] = 1;
-	report->populate_ns = now_ns() - start;
-	report->account = read_account();
-	report->exit_at = now_ns();
-	_exit(0);
-}
-
-static uint64_t tolerance_kib(uint64_t size)
-{
-	uint64_t kib = size / 1024 / 256;
-
-	return kib > 1024 ? kib : 1024;
-}
-
-/* Wait until MemFree is back to what it was. Returns the looks it took; *back_ns is relative to the child's exit. */
-static int wait_for_memory(uint64_t want_kib, uint64_t *back_ns, bool *timed_out)
-{
-	const struct timespec nap = { .tv_nsec = 20000 };
-	int looks = 0;
-
-	for (;;) {
-		bool enough = mem_free_kib() >= want_kib;
-
-		looks++;
-		*back_ns = now_ns() - report->exit_at;
-		*timed_out = !enough && *back_ns > BACK_TIMEOUT_S * 1000000000ull;
-		if (enough || *timed_out)
-			return looks;
-		nanosleep(&nap, NULL);
-	}
-}
-
-/* Returns 0; 1 when the size was skipped (reason set); -1 on a failure that was printed. */
-static int one_round(struct result *r)
-{
-	uint64_t free_before = mem_free_kib(), waited, back, tolerance = tolerance_kib(r->size);
-	bool timed_out;
-	int status, looks;
-	pid_t pid;
-
-	memset(report, 0, sizeof(*report));
-	pid = fork();
-	if (pid < 0) {
-		fprintf(stderr, "exitcost: fork: %s\n", strerror(errno));
-		return -1;
-	}
-	if (pid == 0)
-		child(r->size);
-	while (waitpid(pid, &status, 0) != pid) {
-		if (errno != EINTR) {
-			fprintf(stderr, "exitcost: waitpid: %s\n", strerror(errno));
-			return -1;
-		}
-	}
-	waited = now_ns() - report->exit_at;
-	if (report->map_errno == ENOMEM) {
-		snprintf(r->skipped, sizeof(r->skipped), "mmap: %s", strerror(report->map_errno));
-		return 1;
-	}
-	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-		if (WIFSIGNALED(status))
-			fprintf(stderr, "exitcost: the child was killed by signal %d\n", WTERMSIG(status));
-		else
-			fprintf(stderr, "exitcost: the child failed: %s\n", strerror(report->map_errno));
-		return -1;
-	}
-	looks = wait_for_memory(free_before > tolerance ? free_before - tolerance : 0, &back, &timed_out);
-	stats_add(&r->populate, (double)report->populate_ns / (double)r->pages);
-	stats_add(&r->wait, (double)waited);
-	stats_add(&r->exit_page, (double)waited / (double)r->pages);
-	stats_add(&r->back, (double)back);
-	r->back_timeouts += timed_out;
-	if (account_kind != ACCOUNT_NONE) {
-		double spent = (double)(read_account() - report->account) - looks * poll_overhead;
-
-		if (spent < 0)
-			spent = 0;
-		stats_add(&r->kernel, spent);
-		stats_add(&r->kernel_page, spent / (double)r->pages);
+	if (err)
+		return err;
+	stats_add(&now.populate, (double)s.populate / pages);
+	stats_add(&now.wait, (double)s.wait);
+	stats_add(&now.exit_page, (double)s.wait / pages);
+	stats_add(&now.back, (double)s.back);
+	r->back_timeouts += s.timed_out;
+	if (account_known()) {
+		stats_add(&now.kernel, s.kernel);
+		stats_add(&now.kernel_page, s.kernel / pages);
 	}
 	return 0;
 }
 
-/* Does the size fit in memory? Otherwise say why not. */
-static bool fits(struct result *r)
+/* Rounds that do not count: first times, caches, an emulator that translates, another policy's first steps. */
+static int warm_up(struct exit_load load)
 {
-	uint64_t kib = 0, need = r->size / 1024 + r->size / 1024 / 256 + SLACK_KIB;
+	static struct row scratch;
 
-	if (!proc_file_value("/proc/meminfo", "MemAvailable", &kib))
-		kib = mem_free_kib();
-	if (r->size > SIZE_MAX / 2)
-		snprintf(r->skipped, sizeof(r->skipped), "larger than an address space");
-	else if (kib < need)
-		snprintf(r->skipped, sizeof(r->skipped), "needs %llu MiB with slack, %llu MiB available",
-			 (unsigned long long)(need / 1024), (unsigned long long)(kib / 1024));
-	return !r->skipped[0];
-}
-
-static int measure(struct result *r, uint64_t size)
-{
-	memset(r, 0, sizeof(*r));
-	r->size = size;
-	r->pages = (size + (uint64_t)page_size - 1) / (uint64_t)page_size;
-	if (!fits(r))
+	load.size = WARM_UP_SIZE / (uint64_t)load.procs;
+	scratch.pages = exit_pages(&load);
+	if (!exit_fits(&load, scratch.reason, sizeof(scratch.reason)))
 		return 0;
+	for (int i = 0; i < WARM_UP_ROUNDS; i++) {
+		int err = one_round(&load, &scratch);
+
+		if (err)
+			return err < 0 ? -1 : 0;
+	}
+	return 0;
+}
+
+static int alloc_rows(void)
+{
+	size_t size = MAX_ROWS * sizeof(*rows);
+
+	rows = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (rows == MAP_FAILED || madvise(rows, size, MADV_DONTFORK)) {
+		perror("exitcost: mmap");
+		return -1;
+	}
+	return 0;
+}
+
+/* Measure one size under the policies that the sweep is at. Returns 0, or -1 after a message. */
+static int measure(struct row *r, uint64_t size)
+{
+	struct exit_load load = opt.load;
+	int err;
+
+	load.size = size;
+	r->size = size;
+	r->pages = exit_pages(&load);
+	r->back_timeouts = 0;
+	reset_samples();
+	strcpy(r->status, "skipped");
+	err = sweep_apply(&sweep);
+	for (int i = 0; i < NR_LISTS; i++) {
+		const struct sweep_list *l = &sweep.list[i];
+
+		if (err == 1 && l->nr && !l->missing)
+			strcpy(r->policy[i], l->value[l->at]);
+		else
+			sweep_value(l, r->policy[i], sizeof(r->policy[i]));
+	}
+	if (err) {
+		strcpy(r->status, "not available");
+		strcpy(r->reason, sweep.reason);
+		return err < 0 ? -1 : 0;
+	}
+	if (!exit_fits(&load, r->reason, sizeof(r->reason)))
+		return 0;
+	if (warm_up(load) < 0)
+		return -1;
+	reset_samples();
 	for (int i = 0; i < opt.rounds; i++) {
-		int err = one_round(r);
-
+		err = one_round(&load, r);
 		if (err)
 			return err < 0 ? -1 : 0;
 	}
-	stats_finish(&r->populate);
-	stats_finish(&r->wait);
-	stats_finish(&r->exit_page);
-	stats_finish(&r->back);
-	stats_finish(&r->kernel);
-	stats_finish(&r->kernel_page);
+	finish_samples(r);
+	strcpy(r->status, "ok");
 	return 0;
-}
-
-/* A small round or two that do not count: first times, caches, an emulator that translates. */
-static int warm_up(void)
-{
-	static struct result r;
-
-	memset(&r, 0, sizeof(r));
-	r.size = WARM_UP_SIZE;
-	r.pages = 1;
-	for (int i = 0; i < 3; i++) {
-		int err = one_round(&r);
-
-		if (err)
-			return err < 0 ? -1 : 0;
-	}
-	return 0;
-}
-
-static bool read_knob(size_t i, char *buf, size_t size)
-{
-	char path[64];
-
-	snprintf(path, sizeof(path), "/proc/sys/vm/%s", knob_names[i]);
-	return proc_read_line(path, buf, size) >= 0;
 }
 
 static void print_header(void)
 {
-	struct utsname u;
-	uint64_t total = 0;
-	bool any = false;
-	char value[64];
+	const struct exit_load *load = &opt.load;
+	char details[256];
+	size_t len;
 
-	memset(&u, 0, sizeof(u));
-	uname(&u);
-	proc_file_value("/proc/meminfo", "MemTotal", &total);
 	if (opt.json) {
 		struct json j;
 
 		json_open(&j);
-		json_string(&j, "program", "exitcost");
-		json_string(&j, "kernel", u.sysname);
-		json_string(&j, "release", u.release);
-		json_string(&j, "machine", u.machine);
-		json_u64(&j, "cpus", (uint64_t)cpus_online());
-		json_u64(&j, "mem_total_kib", total);
-		json_u64(&j, "page_size", (uint64_t)page_size);
+		banner_json(&sweep, &j);
 		json_u64(&j, "rounds", (uint64_t)opt.rounds);
-		json_u64(&j, "huge", opt.huge);
-		json_object_begin(&j, "knobs");
-		for (size_t i = 0; i < NR_KNOBS; i++)
-			if (read_knob(i, value, sizeof(value)))
-				json_string(&j, knob_names[i], value);
-		json_object_end(&j);
+		json_u64(&j, "procs", (uint64_t)load->procs);
+		json_u64(&j, "threads", (uint64_t)load->threads);
+		json_u64(&j, "join", load->join);
+		json_u64(&j, "interleave", load->interleave);
+		json_u64(&j, "huge", load->huge);
 		json_close(&j);
 		return;
 	}
-	printf("exitcost: %s %s %s, %d CPUs, %llu MiB, %ld-byte pages, %d rounds, median (min..max)\n", u.sysname,
-	       u.release, u.machine, cpus_online(), (unsigned long long)(total / 1024), page_size, opt.rounds);
-	for (size_t i = 0; i < NR_KNOBS; i++) {
-		if (!read_knob(i, value, sizeof(value)))
-			continue;
-		printf("%svm.%s=%s", any ? " " : "", knob_names[i], value);
-		any = true;
-	}
-	if (any)
-		putchar('\n');
-	putchar('\n');
-	fflush(stdout);
+	len = (size_t)snprintf(details, sizeof(details), "%ld-byte pages, %d round%s, median (min..max)",
+			       sysconf(_SC_PAGESIZE), opt.rounds, opt.rounds == 1 ? "" : "s");
+	if (load->procs > 1 || load->threads > 1)
+		len += (size_t)snprintf(details + len, sizeof(details) - len, "\n%d process%s of %d thread%s",
+					load->procs, load->procs == 1 ? "" : "es at once", load->threads,
+					load->threads == 1 ? "" : "s");
+	if (load->threads > 1)
+		snprintf(details + len, sizeof(details) - len, ", which %s and have touched %s",
+			 load->join ? "have ended before the exit" : "sleep until the exit ends them",
+			 load->interleave ? "every Nth page" : "a part each");
+	banner_print(&sweep, details);
 }
 
-static void print_json(const struct result *r)
+static void print_json(const struct row *r)
 {
 	struct json j;
 
 	json_open(&j);
+	sweep_json_row(&sweep, &j);
 	json_u64(&j, "size", r->size);
 	json_u64(&j, "pages", r->pages);
-	json_string(&j, "status", r->skipped[0] ? "skipped" : "ok");
-	if (r->skipped[0]) {
-		json_string(&j, "reason", r->skipped);
+	json_u64(&j, "procs", (uint64_t)opt.load.procs);
+	json_u64(&j, "threads", (uint64_t)opt.load.threads);
+	json_string(&j, "status", r->status);
+	if (strcmp(r->status, "ok") != 0) {
+		json_string(&j, "reason", r->reason);
 		json_close(&j);
 		return;
 	}
-	json_stats(&j, "populate_ns_per_page", &r->populate);
-	json_stats(&j, "wait_ns", &r->wait);
-	json_stats(&j, "exit_ns_per_page", &r->exit_page);
-	json_stats(&j, "back_ns", &r->back);
+	json_stats(&j, "populate_ns_per_page", &now.populate);
+	json_stats(&j, "wait_ns", &now.wait);
+	json_stats(&j, "exit_ns_per_page", &now.exit_page);
+	json_stats(&j, "back_ns", &now.back);
 	json_u64(&j, "back_timeouts", (uint64_t)r->back_timeouts);
-	json_string(&j, "kernel_unit", account_unit[account_kind]);
-	if (account_kind != ACCOUNT_NONE) {
-		json_stats(&j, "kernel", &r->kernel);
-		json_stats(&j, "kernel_per_page", &r->kernel_page);
+	json_string(&j, "kernel_unit", account_unit());
+	if (account_known()) {
+		json_stats(&j, "kernel", &now.kernel);
+		json_stats(&j, "kernel_per_page", &now.kernel_page);
 	} else {
 		json_null(&j, "kernel");
 		json_null(&j, "kernel_per_page");
@@ -334,113 +253,174 @@ static void print_json(const struct result *r)
 	json_close(&j);
 }
 
-static void print_table(int nr)
+/* A column for each knob that is swept, then the size and what was measured. */
+static void print_table(void)
 {
 	static struct table t;
 	static const char *const head[] = { "size",	 "pages",	"populate/page", "parent's wait",
 					    "exit/page", "memory back", "kernel/page" };
-	const char *unit[] = { "", "", "ns", "us", "ns", "us", account_unit[account_kind] };
-	int timeouts = 0;
+	const char *unit[] = { "", "", "ns", "us", "ns", "us", account_unit() };
+	int timeouts = 0, swept = 0;
 
-	table_row(&t);
-	for (size_t i = 0; i < sizeof(head) / sizeof(head[0]); i++)
-		table_cell(&t, "%s", head[i]);
-	table_row(&t);
-	for (size_t i = 0; i < sizeof(unit) / sizeof(unit[0]); i++)
-		table_cell(&t, "%s", unit[i]);
-	for (int i = 0; i < nr; i++) {
-		const struct result *r = &results[i];
+	for (int i = 0; i < NR_LISTS; i++)
+		swept += sweep.list[i].nr != 0;
+	t.left = (1u << (swept + 1)) - 1;
+	for (int line = 0; line < 2; line++) {
+		table_row(&t);
+		for (int i = 0; i < NR_LISTS; i++)
+			if (sweep.list[i].nr)
+				table_cell(&t, "%s", line ? "" : sweep.list[i].knob);
+		for (size_t i = 0; i < sizeof(head) / sizeof(head[0]); i++)
+			table_cell(&t, "%s", line ? unit[i] : head[i]);
+	}
+	for (const struct row *r = rows; r < rows + nr_rows; r++) {
 		char size[32];
 
 		table_row(&t);
+		for (int i = 0; i < NR_LISTS; i++)
+			if (sweep.list[i].nr)
+				table_cell(&t, "%s", r->policy[i]);
 		table_cell(&t, "%s", format_size(r->size, size, sizeof(size)));
 		table_cell(&t, "%llu", (unsigned long long)r->pages);
-		if (r->skipped[0]) {
-			table_cell(&t, "skipped: %s", r->skipped);
+		if (strcmp(r->status, "ok") != 0) {
+			table_cell(&t, "%s: %s", r->status, r->reason);
 			continue;
 		}
-		table_stats(&t, &r->populate, 1, 0);
-		table_stats(&t, &r->wait, 1000, 0);
-		table_stats(&t, &r->exit_page, 1, 0);
-		table_stats(&t, &r->back, 1000, 0);
-		if (account_kind != ACCOUNT_NONE)
-			table_stats(&t, &r->kernel_page, 1, 0);
+		table_summary(&t, r->populate, 1, 0);
+		table_summary(&t, r->wait, 1000, 0);
+		table_summary(&t, r->exit_page, 1, 0);
+		table_summary(&t, r->back, 1000, 0);
+		if (account_known())
+			table_summary(&t, r->kernel_page, 1, 0);
 		else
 			table_cell(&t, "-");
 		timeouts += r->back_timeouts;
 	}
 	table_print(&t, 2);
 	if (timeouts)
-		printf("MemFree was not back within %d s in %d rounds\n", BACK_TIMEOUT_S, timeouts);
+		printf("MemFree was not back within %d s in %d rounds\n", EXIT_BACK_TIMEOUT_S, timeouts);
 }
 
 static void usage(FILE *f)
 {
-	fputs("usage: exitcost [--size SIZE[,SIZE...]]... [--rounds N] [--json] [--huge]\n"
-	      "Measures what the exit of a process costs that has touched SIZE of anonymous memory.\n"
-	      "  --size    bytes, or with a suffix K, M or G (default 16M,64M,256M,1G)\n"
-	      "  --rounds  rounds per size, 1 to 101 (default 5)\n"
-	      "  --json    JSON lines: a header, then one object per size\n"
-	      "  --huge    let the kernel use huge pages\n"
-	      "What does not fit in memory is reported as skipped.\n"
-	      "Exit status: 0 measured or skipped, 1 a failure, 2 wrong usage.\n", f);
+	fprintf(f,
+		"usage: exitcost [OPTION]...\n"
+		"Measures what the exit of a process costs that has touched some anonymous memory.\n"
+		"  --size SIZE[,..]   bytes, or with a suffix K, M or G (default 16M,64M,256M,1G)\n"
+		"  --rounds N         rounds of each row, 1 to %d (default 5)\n"
+		"  --procs N          N processes of that size exit at the same time (1 to %d)\n"
+		"  --threads N        each has N threads, on different CPUs, that touch a part each (1 to %d);\n"
+		"                     they sleep until the exit ends them\n"
+		"  --join             the threads have ended before the exit\n"
+		"  --interleave       the threads touch pages in turn\n"
+		"  --huge             let the kernel use huge pages\n"
+		"  --json             JSON lines: a header, then one object for each row\n"
+		"Policies, one or several values of knobs in /proc/sys/vm, a row for each combination. The old values\n"
+		"are put back. Where a kernel has no such knob, the one policy that it has is measured.\n"
+		"  --policies LIST    of vm.free_async; all is %s\n"
+		"  --runs LIST        of vm.gather_runs; all is %s\n"
+		"  --threshold LIST   of vm.free_async_threshold, in pages\n"
+		"  --lazy LIST        of vm.lazy_tlb; all is %s\n"
+		"Examples:\n"
+		"  exitcost --size 64M,1G --policies all\n"
+		"  exitcost --size 256M --procs 4 --policies off,zap --runs 0,1\n"
+		"  exitcost --size 1G --threads 4 --join --policies off,node --threshold 4096,262144\n"
+		"What does not fit in memory is a row 'skipped', a value that the kernel refuses 'not available'.\n"
+		"Exit status: 0 measured, skipped or not available, 1 a failure, 2 wrong usage.\n",
+		STATS_MAX, EXIT_PROCS_MAX, EXIT_THREADS_MAX, sweep.list[POLICIES].all, sweep.list[RUNS].all,
+		sweep.list[LAZY].all);
 }
 
 /* Returns false, with a message, for a malformed list. */
-static bool add_sizes(char *list)
+static bool add_sizes(const char *list)
 {
-	for (char *save, *s = strtok_r(list, ",", &save); s; s = strtok_r(NULL, ",", &save)) {
+	for (;;) {
+		size_t len = strcspn(list, ",");
+		char one[32];
+
 		if (opt.nr_sizes == MAX_SIZES) {
 			fprintf(stderr, "exitcost: more than %d sizes\n", MAX_SIZES);
 			return false;
 		}
-		if (!parse_size(s, &opt.size[opt.nr_sizes])) {
-			fprintf(stderr, "exitcost: '%s' is not a size\n", s);
+		snprintf(one, sizeof(one), "%.*s", (int)len, list);
+		if (len >= sizeof(one) || !parse_size(one, &opt.size[opt.nr_sizes])) {
+			fprintf(stderr, "exitcost: '%.*s' is not a size; try 64M\n", (int)len, list);
 			return false;
 		}
 		opt.nr_sizes++;
+		if (!list[len])
+			return true;
+		list += len + 1;
 	}
-	return true;
+}
+
+static bool count(const char *option, int max, int *value)
+{
+	if (parse_count(optarg, 1, max, value))
+		return true;
+	fprintf(stderr, "exitcost: %s takes 1 to %d\n", option, max);
+	return false;
+}
+
+/* Returns false after a message. */
+static bool take_option(int c)
+{
+	switch (c) {
+	case 's':
+		return add_sizes(optarg);
+	case 'r':
+		return count("--rounds", STATS_MAX, &opt.rounds);
+	case 'n':
+		return count("--procs", EXIT_PROCS_MAX, &opt.load.procs);
+	case 't':
+		return count("--threads", EXIT_THREADS_MAX, &opt.load.threads);
+	case 'J':
+		opt.load.join = true;
+		return true;
+	case 'i':
+		opt.load.interleave = true;
+		return true;
+	case 'u':
+		opt.load.huge = true;
+		return true;
+	case 'j':
+		opt.json = true;
+		return true;
+	case 'p':
+		return sweep_values(&sweep, &sweep.list[POLICIES], "--policies", optarg);
+	case 'R':
+		return sweep_values(&sweep, &sweep.list[RUNS], "--runs", optarg);
+	case 'T':
+		return sweep_values(&sweep, &sweep.list[THRESHOLD], "--threshold", optarg);
+	case 'l':
+		return sweep_values(&sweep, &sweep.list[LAZY], "--lazy", optarg);
+	default:
+		usage(stderr);
+		return false;
+	}
 }
 
 /* Returns -1 to go on, or an exit status. */
 static int parse_options(int argc, char **argv)
 {
 	static const struct option longopts[] = {
-		{ "size", required_argument, NULL, 's' }, { "rounds", required_argument, NULL, 'r' },
-		{ "json", no_argument, NULL, 'j' },	  { "huge", no_argument, NULL, 'u' },
-		{ "help", no_argument, NULL, 'h' },	  { NULL, 0, NULL, 0 },
+		{ "size", required_argument, NULL, 's' },      { "rounds", required_argument, NULL, 'r' },
+		{ "procs", required_argument, NULL, 'n' },     { "threads", required_argument, NULL, 't' },
+		{ "join", no_argument, NULL, 'J' },	       { "interleave", no_argument, NULL, 'i' },
+		{ "huge", no_argument, NULL, 'u' },	       { "json", no_argument, NULL, 'j' },
+		{ "policies", required_argument, NULL, 'p' },  { "runs", required_argument, NULL, 'R' },
+		{ "threshold", required_argument, NULL, 'T' }, { "lazy", required_argument, NULL, 'l' },
+		{ "help", no_argument, NULL, 'h' },	       { NULL, 0, NULL, 0 },
 	};
-	static char defaults[] = "16M,64M,256M,1G";
-	uint64_t n;
 	int c;
 
 	while ((c = getopt_long(argc, argv, "", longopts, NULL)) != -1) {
-		switch (c) {
-		case 's':
-			if (!add_sizes(optarg))
-				return 2;
-			break;
-		case 'r':
-			if (!parse_size(optarg, &n) || n > STATS_MAX) {
-				fprintf(stderr, "exitcost: --rounds takes 1 to %d\n", STATS_MAX);
-				return 2;
-			}
-			opt.rounds = (int)n;
-			break;
-		case 'j':
-			opt.json = true;
-			break;
-		case 'u':
-			opt.huge = true;
-			break;
-		case 'h':
+		if (c == 'h') {
 			usage(stdout);
 			return 0;
-		default:
-			usage(stderr);
-			return 2;
 		}
+		if (!take_option(c))
+			return 2;
 	}
 	if (optind < argc) {
 		fprintf(stderr, "exitcost: unexpected '%s'\n", argv[optind]);
@@ -448,36 +428,40 @@ static int parse_options(int argc, char **argv)
 		return 2;
 	}
 	if (!opt.nr_sizes)
-		add_sizes(defaults);
+		add_sizes("16M,64M,256M,1G");
 	return -1;
 }
 
 int main(int argc, char **argv)
 {
-	int status = parse_options(argc, argv), nr;
+	int status = parse_options(argc, argv), wanted;
 
 	if (status >= 0)
 		return status;
-	page_size = sysconf(_SC_PAGESIZE);
-	report = mmap(NULL, sizeof(*report), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (report == MAP_FAILED) {
-		fprintf(stderr, "exitcost: mmap: %s\n", strerror(errno));
-		return 1;
+	wanted = sweep_begin(&sweep) * opt.nr_sizes;
+	if (wanted > MAX_ROWS) {
+		fprintf(stderr, "exitcost: %d rows; %d are the limit, take fewer sizes or values\n", wanted, MAX_ROWS);
+		return 2;
 	}
-	probe_account();
+	account_probe();
+	if (exit_round_setup("exitcost") || alloc_rows())
+		return 1;
 	print_header();
-	if (warm_up() < 0)
-		return 1;
 	status = 0;
-	for (nr = 0; nr < opt.nr_sizes; nr++) {
-		if (measure(&results[nr], opt.size[nr]) < 0) {
-			status = 1;
-			break;
-		}
-		if (opt.json)
-			print_json(&results[nr]);
+	for (int i = 0; i < opt.nr_sizes && !status; i++) {
+		do {
+			if (measure(&rows[nr_rows], opt.size[i]) < 0) {
+				status = 1;
+				break;
+			}
+			if (opt.json)
+				print_json(&rows[nr_rows]);
+			nr_rows++;
+		} while (sweep_next(&sweep));
 	}
-	if (!opt.json)
-		print_table(nr);
+	if (knobs_restore())
+		status = 1;
+	if (!opt.json && nr_rows)
+		print_table();
 	return status;
 }

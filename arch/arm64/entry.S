@@ -2,8 +2,8 @@
  * Exceptions, system calls, the context switch, and the first steps of a new thread.
  *
  * TPIDR_EL1 holds struct cpu. In user mode SP_EL1 points behind the current task's frame, which lies at the top of its
- * kernel stack: an entry just pushes, and the way out just pops. The kernel runs at EL1 on SP_EL1; SP_EL0 always is the
- * current user's, though only the frame's copy counts. A trap from the kernel builds its frame below sp.
+ * kernel stack: an entry just pushes, and the way out just pops. The kernel runs at EL1 on SP_EL1; the user's sp is in
+ * the frame, what SP_EL0 holds meanwhile does not matter. A trap from the kernel builds its frame below sp.
  *
  * The hardware masks everything at an exception. The kernel lets IRQs through by itself and keeps SError and FIQ
  * masked: an SError shows when user mode is entered, and ends the machine.

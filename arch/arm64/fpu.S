@@ -27,7 +27,7 @@ a64_fp_save:
 	.endr
 	ret
 
-	/* x0: struct task. Changes x9 and x10 only. A write of FPCR is slow on silicon, and its value seldom changes. */
+	/* x0: struct task. Changes x9 and x10 only. A write of FPCR is slow on silicon and seldom needed. */
 	.globl	a64_fp_load
 a64_fp_load:
 	ldp	w9, w10, [x0, #TASK_FPSR]

@@ -5,8 +5,8 @@
  * ASIDs run out for all together: then the generation is raised, every ASID is free again but for those that are loaded
  * somewhere, and each CPU drops all translations before it loads an address space of the new generation.
  *
- *   asid_active	of a CPU: what it has loaded, taken without the lock if it is of the current generation. A roll-over
- *			exchanges it for 0, which sends the CPU to the slow path next time.
+ *   asid_active	of a CPU: what it has loaded, taken without the lock if it is of the current generation. A
+ *			roll-over exchanges it for 0, which sends the CPU to the slow path next time.
  *   asid_reserved	what it had loaded at the last roll-over: still in use there, and still the mm's, under the new
  *			generation's name.
  *
@@ -271,8 +271,8 @@ void a64_clean_to_memory(const void *p, size_t len)
 }
 
 /*
- * Data is cleaned to where instruction fetch looks, then old instructions are dropped, on all CPUs (ish); each unit says
- * in CTR_EL0 if it needs that. The other CPUs' pipelines are emptied by the exception return to user mode. A cache that
+ * Data is cleaned to where instruction fetch looks, then old instructions are dropped, on all CPUs (ish); CTR_EL0 says
+ * if either is needed. The other CPUs' pipelines are emptied by the exception return to user mode. A cache that
  * is indexed by virtual address cannot be told by ours: all of it goes.
  */
 void icache_sync(void *kva, size_t len)

@@ -2,7 +2,7 @@
  * Whole pages: void clear_page(void *), void copy_page(void *dst, const void *src).
  */
 	.text
-	/* dc zva clears a block without reading it; DCZID_EL0: bit 4 forbids it, bits 0-3 are its size in words of 4. */
+	/* dc zva clears a block without reading it. DCZID_EL0: bit 4 forbids it, bits 0-3 are its size in words. */
 	.globl	clear_page
 clear_page:
 	mrs	x1, dczid_el0

@@ -29,7 +29,7 @@ static void console_irq(unsigned irq, void *arg)
 
 int console_irq_init(void)
 {
-	int irq = ppc_platform->console_irq();
+	int irq = ppc_platform->console_irq ? ppc_platform->console_irq() : -ENODEV;
 
 	return irq < 0 || irq_request((unsigned)irq, false, console_irq, NULL, "console") ? -ENODEV : 0;
 }
@@ -38,7 +38,7 @@ void arch_poweroff(int status)
 {
 	irq_disable();
 	ppc_platform->power_off(status);
-	ipi_stop_others();	/* no way off: at least nobody goes on */
+	ipi_stop_others(); /* no way off: at least nobody goes on */
 	cpu_halt();
 }
 

@@ -6,7 +6,7 @@
 #include "kernel/seq.h"
 #include "lib/fdt.h"
 
-static u64 clock_of[NR_CPUS];		/* Hz; from the device tree */
+static u64 clock_of[NR_CPUS]; /* Hz; from the device tree */
 static u32 timebase;
 
 void ppc_cpu_describe(unsigned cpu, int node)

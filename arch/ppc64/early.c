@@ -13,16 +13,16 @@
 #include "arch/ppc64/port.h"
 #include "kernel/printk.h"
 
-#define ROOT_ENTRIES	8192
-#define ENTRIES		512
-#define IMAGE_TABLES	8		/* 16 MiB */
-#define PVR_POWER9	0x4e		/* the lowest version with radix translation; what is newer has a higher one */
+#define ROOT_ENTRIES 8192
+#define ENTRIES	     512
+#define IMAGE_TABLES 8	  /* 16 MiB */
+#define PVR_POWER9   0x4e /* the lowest version with radix translation; what is newer has a higher one */
 
 u64 ppc_kernel_phys;
 bool ppc_hv;
 
 pte_t ppc_early_root[ROOT_ENTRIES] __aligned(65536);
-static pte_t early_direct[ENTRIES] __aligned(4096);	/* 512 GiB */
+static pte_t early_direct[ENTRIES] __aligned(4096); /* 512 GiB */
 static pte_t early_image_gib[ENTRIES] __aligned(4096);
 static pte_t early_image_mib[ENTRIES] __aligned(4096);
 static pte_t early_image[IMAGE_TABLES][ENTRIES] __aligned(4096);

@@ -25,34 +25,32 @@
 #include "mm/kmap.h"
 #include "mm/mm.h"
 
-#define PID_BITS	16
-#define NR_PIDS		(1u << PID_BITS)
-#define PID_KERNEL	0u
-#define PID_EMPTY	1u
-#define PID_FIRST	2u
+#define PID_BITS   16
+#define NR_PIDS	   (1u << PID_BITS)
+#define PID_KERNEL 0u
+#define PID_EMPTY  1u
+#define PID_FIRST  2u
 
 /* RIC of tlbie and tlbiel: what goes */
-#define RIC_TLB		0
-#define RIC_ALL		2		/* translations, walk caches, and process-table entries */
+#define RIC_TLB 0
+#define RIC_ALL 2 /* translations, walk caches, and process-table entries */
 
-#define IS_PID		(1ull << 10)	/* all of a PID */
-#define IS_ALL		(2ull << 10)	/* all of the partition */
-#define SET_SHIFT	12
+#define IS_PID (1ull << 10) /* all of a PID */
+#define IS_ALL (2ull << 10) /* all of the partition */
+#define SET    (1ull << 12)
 
 /* Words of the process table: the tree's root, and one that radix trees do not use. */
 static u64 *process_table;
-static u64 tlb_sets = 1;
+static u64 tlb_sets; /* that take a tlbiel each; a multiple of 8 */
 
 static spinlock_t pid_lock = SPINLOCK_INIT(RANK_IPI);
 static unsigned long pid_used[BITS_TO_LONGS(NR_PIDS)];	/* pid_lock. In use or dirty */
-static unsigned long pid_dirty[BITS_TO_LONGS(NR_PIDS)];	/* pid_lock */
+static unsigned long pid_dirty[BITS_TO_LONGS(NR_PIDS)]; /* pid_lock */
 static unsigned pid_next = PID_FIRST;			/* pid_lock. None below is free */
 
 /* The operands: RB says what, RS whose; RIC; process-scoped; radix. */
-#define tlbiel(rb, rs, ric) \
-	__asm__ volatile("tlbiel %0, %1, %2, 1, 1" : : "r"(rb), "r"(rs), "i"(ric) : "memory")
-#define tlbie(rb, rs, ric) \
-	__asm__ volatile("tlbie %0, %1, %2, 1, 1" : : "r"(rb), "r"(rs), "i"(ric) : "memory")
+#define tlbiel(rb, rs, ric) __asm__ volatile("tlbiel %0, %1, %2, 1, 1" : : "r"(rb), "r"(rs), "i"(ric) : "memory")
+#define tlbie(rb, rs, ric)  __asm__ volatile("tlbie %0, %1, %2, 1, 1" : : "r"(rb), "r"(rs), "i"(ric) : "memory")
 
 /* Stores to tables before what follows, and invalidations finished before later accesses. */
 static inline void ptesync(void)
@@ -78,7 +76,7 @@ static inline u64 rb_page(uintptr_t va, unsigned shift)
 	return (va & PAGE_MASK) | ap << 5;
 }
 
-/* POWER9 has a tlbiel for each set of its TLB; walk caches go with the first. */
+/* Newer ones drop all sets of the TLB at once, POWER9 takes a tlbiel for each; walk caches go with the first. */
 static void local_sets(u64 is, u64 pid, bool tables)
 {
 	u64 rs = rs_of(pid);
@@ -88,8 +86,16 @@ static void local_sets(u64 is, u64 pid, bool tables)
 		tlbiel(is, rs, RIC_ALL);
 	else
 		tlbiel(is, rs, RIC_TLB);
-	for (u64 set = 1; set < tlb_sets; set++)
-		tlbiel(is | set << SET_SHIFT, rs, RIC_TLB);
+	for (u64 rb = is, end = is + tlb_sets * SET; rb < end; rb += 8 * SET) {
+		tlbiel(rb, rs, RIC_TLB);
+		tlbiel(rb + SET, rs, RIC_TLB);
+		tlbiel(rb + 2 * SET, rs, RIC_TLB);
+		tlbiel(rb + 3 * SET, rs, RIC_TLB);
+		tlbiel(rb + 4 * SET, rs, RIC_TLB);
+		tlbiel(rb + 5 * SET, rs, RIC_TLB);
+		tlbiel(rb + 6 * SET, rs, RIC_TLB);
+		tlbiel(rb + 7 * SET, rs, RIC_TLB);
+	}
 	ptesync();
 }
 
@@ -203,7 +209,7 @@ static noinline u32 give_pid(struct mm *mm)
 		pid_used[pid / 64] |= 1ul << pid % 64;
 		pid_next = pid + 1;
 		WRITE_ONCE(process_table[2 * pid], ppc_process_entry(virt_to_phys(mm->root)));
-		ptesync();	/* before anybody can load the PID */
+		ptesync(); /* before anybody can load the PID */
 		WRITE_ONCE(mm->arch.pid, pid);
 	}
 	spin_unlock_irqrestore(&pid_lock, flags);
@@ -230,8 +236,8 @@ void arch_mm_switch(struct mm *prev, struct mm *next, unsigned cpu)
 
 	if (unlikely(!pid))
 		pid = give_pid(next);
-	mtspr(SPR_PIDR, pid);
-	__asm__ volatile("isync" : : : "memory");
+	/* What came before still belongs to the old one, what follows to the new one. */
+	__asm__ volatile("isync\n\tmtspr %0, %1\n\tisync" : : "i"(SPR_PIDR), "r"((u64)pid) : "memory");
 }
 
 /* ---- boot */

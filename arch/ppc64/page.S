@@ -17,9 +17,7 @@ clear_page:
 	add	9, 7, 5
 	add	10, 7, 6
 	sldi	11, 4, 3
-	addi	12, 3, 0x7ff
-	addi	12, 12, 0x7ff
-	addi	12, 12, 2			/* 4096 behind */
+	addi	12, 3, 4096
 1:	dcbz	0, 3
 	dcbz	4, 3
 	dcbz	5, 3
@@ -37,25 +35,17 @@ clear_page:
 	.globl	copy_page
 	.balign	32
 copy_page:
-	li	0, 64
+	li	0, 32
 	mtctr	0
-1:	ld	5, 0(4)
-	ld	6, 8(4)
-	ld	7, 16(4)
-	ld	8, 24(4)
-	ld	9, 32(4)
-	ld	10, 40(4)
-	ld	11, 48(4)
-	ld	12, 56(4)
-	addi	4, 4, 64
-	std	5, 0(3)
-	std	6, 8(3)
-	std	7, 16(3)
-	std	8, 24(3)
-	std	9, 32(3)
-	std	10, 40(3)
-	std	11, 48(3)
-	std	12, 56(3)
-	addi	3, 3, 64
+1:	.irp	at, 0, 64
+	.irp	n, 5,6,7,8,9,10,11,12
+	ld	\n, \at + (\n - 5) * 8(4)
+	.endr
+	.irp	n, 5,6,7,8,9,10,11,12
+	std	\n, \at + (\n - 5) * 8(3)
+	.endr
+	.endr
+	addi	4, 4, 128
+	addi	3, 3, 128
 	bdnz	1b
 	blr

@@ -14,28 +14,28 @@ struct trapframe;
 /* What one kind of machine does in its own way. Called with the MMU on; interrupts may be on unless said otherwise. */
 struct platform {
 	const char *name;
-	void (*putc)(char c);		/* any context; callers keep each other apart */
-	int (*getc)(void);		/* a character or -1 */
-	int (*console_irq)(void);	/* its number for arch_irq_enable(), or -ENODEV: it is polled */
-	void (*init)(void);		/* from arch_init() */
-	void (*cpu_init)(void);		/* on each CPU, interrupts off: it gets IPIs afterwards */
-	int (*cpu_start)(u64 hwid, u64 entry);	/* at a physical address; 0 or -EIO */
-	void (*send_ipi)(u64 hwid);	/* after a sync */
-	void (*external)(void);		/* external interrupt: finds out what for. Interrupts off */
-	void (*idle)(void);		/* interrupts off: wait for one and take it; leaves them off */
-	int (*irq_enable)(unsigned irq);
+	void (*putc)(char c);		       /* any context; callers keep each other apart */
+	int (*getc)(void);		       /* a character or -1 */
+	int (*console_irq)(void);	       /* its number for arch_irq_enable(); NULL or -ENODEV: it is polled */
+	void (*init)(void);		       /* from arch_init(), or NULL */
+	void (*cpu_init)(void);		       /* on each CPU, interrupts off: it gets IPIs afterwards; or NULL */
+	int (*cpu_start)(u64 hwid, u64 entry); /* at a physical address; 0 or -EIO */
+	void (*send_ipi)(u64 hwid);	       /* after a sync */
+	void (*external)(void);		       /* external interrupt: finds out what for. Interrupts off. Or NULL */
+	void (*idle)(void);		       /* interrupts off: wait for one and take it; leaves them off */
+	int (*irq_enable)(unsigned irq);       /* or NULL, both */
 	void (*irq_disable)(unsigned irq);
-	void (*power_off)(int status);	/* returns if there is no way */
+	void (*power_off)(int status); /* returns if there is no way */
 	void (*reboot)(void);
-	u64 (*wall_clock)(void);	/* seconds since 1970, or 0 */
+	u64 (*wall_clock)(void); /* seconds since 1970, or 0 */
 };
 
 extern const struct platform pseries_platform, powernv_platform;
-extern const struct platform *ppc_platform;	/* set by the first C code with the MMU on */
+extern const struct platform *ppc_platform; /* set by the first C code with the MMU on */
 
 /* early.c: runs before the MMU is on */
-extern u64 ppc_kernel_phys;		/* where the image was loaded */
-extern bool ppc_hv;			/* we run in hypervisor mode (powernv) */
+extern u64 ppc_kernel_phys; /* where the image was loaded */
+extern bool ppc_hv;	    /* we run in hypervisor mode (powernv) */
 void ppc_early(u64 text, u64 end, u64 of_entry, u64 opal_base, u64 opal_entry);
 /** Let the early direct map cover the GiB that a physical address lies in. Before kernel_main() only. */
 void ppc_early_map(u64 pa);
@@ -49,7 +49,7 @@ static inline u64 ppc_image_phys(const void *p)
 }
 
 /* setup.c */
-extern const void *ppc_fdt;		/* the device tree, in the direct map; checked */
+extern const void *ppc_fdt; /* the device tree, in the direct map; checked */
 void ppc_setup(u64 fdt, u64 of_entry) __noreturn;
 
 /* of.c: Open Firmware's client interface, usable until of_quiesce(); MMU on or off */
@@ -63,13 +63,13 @@ u32 of_prop_u32(const char *path, const char *name);
 void of_quiesce(void);
 
 /* pseries.c */
-void pseries_refuse(const char *why) __noreturn;	/* say why and switch off; MMU off */
-u64 pseries_register_table(u64 phys, unsigned size_log2);	/* process table; 0 or an error */
-void pseries_early_init(void);		/* little-endian interrupts; RTAS from Open Firmware */
+void pseries_refuse(const char *why) __noreturn;	  /* say why and switch off; MMU off */
+u64 pseries_register_table(u64 phys, unsigned size_log2); /* process table; 0 or an error */
+void pseries_early_init(void);				  /* little-endian interrupts; RTAS from Open Firmware */
 
 /* powernv.c */
 void powernv_init(u64 opal_base, u64 opal_entry);
-void powernv_refuse(const char *why) __noreturn;	/* as above */
+void powernv_refuse(const char *why) __noreturn; /* as above */
 /** Little-endian interrupts, radix translation by these physical tables; MMU off. */
 void powernv_early_mmu(u64 root, u64 process_table, unsigned size_log2);
 void powernv_set_table(u64 root, u64 process_table, unsigned size_log2);
@@ -85,15 +85,15 @@ static inline u64 ppc_process_entry(u64 root)
 
 /* time.c */
 void ppc_time_init(u64 frequency);
-u64 ppc_seconds(u32 year, u32 month, u32 day);	/* from 1970 to the beginning of that day */
+u64 ppc_seconds(u32 year, u32 month, u32 day); /* from 1970 to the beginning of that day */
 void ppc_decrementer(void);
 
 /* smp.c */
-void ppc_cpu_setup(void);		/* what a CPU needs before it can take a trap */
+void ppc_cpu_setup(void); /* what a CPU needs before it can take a trap */
 void ppc_secondary(void) __noreturn;
 /** Interrupts of the machine: external, decrementer, doorbells. Between irq_enter() and irq_exit(). */
 void ppc_interrupt(struct trapframe *tf, unsigned vector);
-void ppc_cache_init(u64 dcache, u64 icache);	/* bytes of a cache block */
+void ppc_cache_init(u64 dcache, u64 icache); /* bytes of a cache block */
 
 /* cpuinfo.c */
 void ppc_cpu_describe(unsigned cpu, int node);
@@ -103,9 +103,9 @@ void ppc_console_interrupt(void);
 
 /* head.S */
 struct fw_call {
-	u64 entry;		/* physical */
-	u64 msr_clear;		/* MSR bits to switch off besides those that firmware never wants */
-	u64 r[10];		/* r0, r2, r3-r10 */
+	u64 entry;     /* physical */
+	u64 msr_clear; /* MSR bits to switch off besides those that firmware never wants */
+	u64 r[10];     /* r0, r2, r3-r10 */
 };
 struct ppc_start {
 	u64 hwid;
@@ -113,8 +113,8 @@ struct ppc_start {
 };
 extern struct ppc_start ppc_starting[];
 extern char boot_stack[], ppc_cpu_entry[];
-extern u64 ppc_start_lpcr, ppc_start_ptcr;	/* for secondaries in hypervisor mode */
-void ppc_flush_all_sets(void);			/* hypervisor mode: the TLB as firmware left it */
+extern u64 ppc_start_lpcr, ppc_start_ptcr; /* for secondaries in hypervisor mode */
+void ppc_flush_all_sets(void);		   /* hypervisor mode: the TLB as firmware left it */
 /**
  * Call firmware, in real mode and big-endian, with registers from c; its r3. Interrupts are off, calls do not overlap.
  * MMU on or off.

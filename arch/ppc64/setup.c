@@ -15,9 +15,9 @@
 #include "lib/byteorder.h"
 #include "lib/fdt.h"
 
-#define FDT_MAX		(4ul << 20)
-#define VECTORS_SIZE	0x10000u	/* of real memory from 0: interrupt vectors */
-#define CLEAR_MAX	(256ull << 20)	/* of what firmware used; more would take too long */
+#define FDT_MAX	     (4ul << 20)
+#define VECTORS_SIZE 0x10000u	    /* of real memory from 0: interrupt vectors */
+#define CLEAR_MAX    (256ull << 20) /* of what firmware used; more would take too long */
 
 extern char _text[], _end[];
 

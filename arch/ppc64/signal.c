@@ -16,16 +16,16 @@
 #include "lib/errno.h"
 #include "lib/string.h"
 
-#define HANDLER_FRAME	128	/* __SIGNAL_FRAMESIZE */
-#define USER_GAP	512
+#define HANDLER_FRAME 128 /* __SIGNAL_FRAMESIZE */
+#define USER_GAP      512
 /* What must be set in the MSR that a frame brings back. All else in it is not for programs to choose. */
-#define MSR_FIXED	(MSR_SF | MSR_PR | MSR_LE)
+#define MSR_FIXED     (MSR_SF | MSR_PR | MSR_LE)
 
 struct vector_state {
 	u64 vr[32][2];
 	u64 vscr[2];
 	u32 vrsave, unused[3];
-	u64 low[32];		/* the other half of the VSX registers 0-31 */
+	u64 low[32]; /* the other half of the VSX registers 0-31 */
 };
 
 struct mcontext {
@@ -33,12 +33,12 @@ struct mcontext {
 	s32 sig, unused2;
 	u64 handler;
 	u64 oldmask;
-	u64 regs;		/* user address of gpr */
-	u64 gpr[48];		/* struct trapframe, and zeros */
+	u64 regs;    /* user address of gpr */
+	u64 gpr[48]; /* struct trapframe, and zeros */
 	u64 fpr[32];
 	u64 fpscr;
-	u64 v_regs;		/* user address of vectors, on a multiple of 16 */
-	u64 room[101];		/* for struct vector_state, anyhow aligned */
+	u64 v_regs;    /* user address of vectors, on a multiple of 16 */
+	u64 room[101]; /* for struct vector_state, anyhow aligned */
 };
 
 struct ucontext {
@@ -53,7 +53,7 @@ struct signal_frame {
 	struct ucontext uc;
 	u64 unused[2];
 	u32 trampoline[6];
-	u64 pinfo, puc;		/* user addresses of the parts */
+	u64 pinfo, puc; /* user addresses of the parts */
 	struct siginfo_k info;
 	u8 gap[USER_GAP];
 } __aligned(16);
@@ -108,7 +108,7 @@ int arch_signal_frame(struct trapframe *tf, struct ksignal *ksig, const sigset *
 	ppc_fp_sync();
 	ppc_fp_drop();
 	if (th->fp_valid)
-		tf->msr |= MSR_VEC | MSR_VSX;	/* for the frame's copy */
+		tf->msr |= MSR_VEC | MSR_VSX; /* for the frame's copy */
 	if (copy_to_user(&frame->uc, &head, sizeof(head)) || copy_to_user(mc, &mc_head, sizeof(mc_head)) ||
 	    copy_to_user(&mc->gpr, tf, sizeof(*tf)) ||
 	    clear_user((char *)&mc->gpr + sizeof(*tf), sizeof(mc->gpr) - sizeof(*tf)) ||

@@ -13,10 +13,11 @@
 #include "kernel/ipi.h"
 #include "kernel/printk.h"
 #include "lib/atomic.h"
+#include "lib/errno.h"
 
 #define VEC_EXTERNAL	0x500
-#define VEC_DECREMENTER	0x900
-#define VEC_HV_DOORBELL	0xe80
+#define VEC_DECREMENTER 0x900
+#define VEC_HV_DOORBELL 0xe80
 
 static_assert(MAX_CPUS == NR_CPUS, "head.S has room for as many");
 static_assert(offsetof(struct fw_call, entry) == FW_ENTRY && offsetof(struct fw_call, msr_clear) == FW_MSR_CLEAR &&
@@ -55,7 +56,8 @@ void ppc_secondary(void)
 void arch_cpu_init(void)
 {
 	mtspr(SPR_DEC, 0x7fffffff);
-	ppc_platform->cpu_init();
+	if (ppc_platform->cpu_init)
+		ppc_platform->cpu_init();
 }
 
 void arch_send_ipi(const struct cpumask *mask)
@@ -80,7 +82,8 @@ void ppc_interrupt(struct trapframe *tf, unsigned vector)
 		ppc_decrementer();
 		break;
 	case VEC_EXTERNAL:
-		ppc_platform->external();
+		if (ppc_platform->external)
+			ppc_platform->external();
 		break;
 	case VEC_HV_DOORBELL:
 		/* What the sender wrote before msgsnd is seen by the handler. */
@@ -95,12 +98,13 @@ void ppc_interrupt(struct trapframe *tf, unsigned vector)
 
 int arch_irq_enable(unsigned irq, bool level)
 {
-	return ppc_platform->irq_enable(irq);
+	return ppc_platform->irq_enable ? ppc_platform->irq_enable(irq) : -EINVAL;
 }
 
 void arch_irq_disable(unsigned irq)
 {
-	ppc_platform->irq_disable(irq);
+	if (ppc_platform->irq_disable)
+		ppc_platform->irq_disable(irq);
 }
 
 void cpu_idle(void)

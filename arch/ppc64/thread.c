@@ -31,14 +31,14 @@ static_assert(offsetof(struct task, thread.sp) == TASK_SP && offsetof(struct tas
 
 /* How each stack frame ends (ELFv2). A callee saves its return address in its caller's. */
 struct stack_header {
-	u64 up;			/* the caller's; 0 at the end */
+	u64 up; /* the caller's; 0 at the end */
 	u64 cr, link, toc;
 };
 
 /* As arch_switch() leaves a stack; it resumes at link of the header behind it. */
 struct switch_frame {
 	struct stack_header header;
-	u64 r[18];		/* r14-r31 */
+	u64 r[18]; /* r14-r31 */
 };
 
 static_assert(sizeof(struct stack_header) == STACK_HEADER && sizeof(struct switch_frame) == SWITCH_FRAME, "entry.S");
@@ -81,7 +81,7 @@ void ppc_fp_drop(void)
 void ppc_fp_reset(struct arch_thread *th)
 {
 	memset(&th->vrsave, 0, sizeof(*th) - offsetof(struct arch_thread, vrsave));
-	th->vscr[0] = 0x10000;	/* non-Java mode, as Linux has it */
+	th->vscr[0] = 0x10000; /* non-Java mode, as Linux has it */
 	th->fp_valid = 1;
 }
 
@@ -112,9 +112,7 @@ void arch_thread_exec(struct task *t)
 	t->thread.fp_valid = 0;
 }
 
-void arch_thread_free(struct task *t)
-{
-}
+void arch_thread_free(struct task *t) {}
 
 /* r12 is where a function of ELFv2 expects its own address. */
 void arch_start_user(struct trapframe *tf, uintptr_t pc, uintptr_t sp)

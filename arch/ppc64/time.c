@@ -10,14 +10,14 @@
 #include "kernel/cpu.h"
 #include "kernel/timer.h"
 
-#define DEC_MAX		0x7fffffffull
-#define NEVER		(~0ull)
+#define DEC_MAX 0x7fffffffull
+#define NEVER	(~0ull)
 
 const char *cpu_counter_name = "timebase ticks";
 
 static u64 boot_ticks;
-static u64 ns_per_tick;		/* fixed point, 32 bits of fraction */
-static u64 ticks_per_ns;	/* likewise */
+static u64 ns_per_tick;	 /* fixed point, 32 bits of fraction */
+static u64 ticks_per_ns; /* likewise */
 
 static inline u64 scale(u64 v, u64 by)
 {
@@ -28,21 +28,19 @@ void ppc_time_init(u64 frequency)
 {
 	ns_per_tick = (NSEC_PER_SEC << 32) / frequency;
 	ticks_per_ns = ((frequency << 32) + NSEC_PER_SEC - 1) / NSEC_PER_SEC;
-	boot_ticks = mfspr(SPR_TB);
+	boot_ticks = cpu_counter();
 }
 
-void arch_timer_init(void)
-{
-}
+void arch_timer_init(void) {}
 
 u64 clock_ns(void)
 {
-	return scale(mfspr(SPR_TB) - boot_ticks, ns_per_tick);
+	return scale(cpu_counter() - boot_ticks, ns_per_tick);
 }
 
 static void set_decrementer(u64 deadline)
 {
-	u64 now = mfspr(SPR_TB), left = deadline > now ? deadline - now : 0;
+	u64 now = cpu_counter(), left = deadline > now ? deadline - now : 0;
 
 	mtspr(SPR_DEC, min(left, DEC_MAX));
 }
@@ -65,8 +63,8 @@ void ppc_decrementer(void)
 {
 	struct arch_cpu *c = &this_cpu()->arch;
 
-	if (mfspr(SPR_TB) < c->deadline) {
-		set_decrementer(c->deadline);	/* a round of a far one, or not armed */
+	if (cpu_counter() < c->deadline) {
+		set_decrementer(c->deadline); /* a round of a far one, or not armed */
 		return;
 	}
 	timer_disarm();

@@ -12,15 +12,15 @@
 #include "kernel/signal.h"
 #include "lib/string.h"
 
-#define VECTORS_AT	0x100		/* real address */
+#define VECTORS_AT 0x100 /* real address */
 
 /* SRR1 of an instruction storage interrupt, and DSISR of a data storage interrupt */
 #define SRR1_NOT_FOUND	0x40000000u
-#define DSISR_PROTECTED	0x08000000u
+#define DSISR_PROTECTED 0x08000000u
 #define DSISR_STORE	0x02000000u
 /* SRR1 of a program interrupt */
 #define SRR1_FP		0x00100000u
-#define SRR1_PRIVILEGED	0x00040000u
+#define SRR1_PRIVILEGED 0x00040000u
 #define SRR1_TRAP	0x00020000u
 
 void ppc_trap_init(void)
@@ -41,15 +41,15 @@ void ppc_trap_cpu_init(void)
 	c->arch.self = (uintptr_t)c;
 	c->arch.toc = toc;
 	c->arch.frame = (uintptr_t)task_trapframe(current);
-	task_trapframe(current)->msr = 0;	/* nothing in FP registers */
+	task_trapframe(current)->msr = 0; /* nothing in FP registers */
 	/* SPRG0 must be good in real mode too, which cuts off the upper four bits. */
 	mtspr(SPR_SPRG0, c == &boot_cpu ? (uintptr_t)phys_to_virt(ppc_image_phys(c)) : (uintptr_t)c);
-	mtspr(SPR_SPRG3, 0);		/* programs can read it */
-	mtspr(SPR_FSCR, 0);		/* no scv, TAR, DSCR, EBB, prefixes for programs */
+	mtspr(SPR_SPRG3, 0); /* programs can read it */
+	mtspr(SPR_FSCR, 0);  /* no scv, TAR, DSCR, EBB, prefixes for programs */
 	if (ppc_hv)
-		mtspr(SPR_HFSCR, 3);	/* floating point and vectors are not the hypervisor's */
+		mtspr(SPR_HFSCR, 3); /* floating point and vectors are not the hypervisor's */
 	mtspr(SPR_AMR, AMR_CLOSED);
-	mtspr(SPR_IAMR, 1ull << 62);	/* the kernel does not execute user pages */
+	mtspr(SPR_IAMR, 1ull << 62); /* the kernel does not execute user pages */
 	__asm__ volatile("isync" : : : "memory");
 }
 
@@ -150,7 +150,7 @@ static int fp_code(void)
 	ppc_fp_sync();
 	fpscr = (u32)current->thread.fpscr;
 	for (unsigned i = 0; i < ARRAY_SIZE(codes); i++)
-		if (fpscr << i & 0x20000000 && fpscr << i & 0x80)	/* happened; enabled */
+		if (fpscr << i & 0x20000000 && fpscr << i & 0x80) /* happened; enabled */
 			return codes[i];
 	return 0;
 }

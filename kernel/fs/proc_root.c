@@ -1,6 +1,6 @@
 /*
- * The root of /proc: files about the whole system, one directory for each process, and the file-system type. Formats are
- * Linux's, since programs parse them.
+ * The root of /proc: files about the whole system, one directory for each process, and the file-system type. Formats
+ * are Linux's, since programs parse them.
  */
 #include <arch/boot.h>
 #include <arch/cpu.h>

@@ -92,7 +92,8 @@ static int cpumap_show(struct seq *m, const struct proc_ref *ref)
 
 	online_cpus((unsigned)ref->n, &mask);
 	while (group--) {
-		seq_printf(m, "%0*x%c", (int)digits, (u32)(mask.bits[group / 2] >> (group % 2 * 32)), group ? ',' : '\n');
+		seq_printf(m, "%0*x%c", (int)digits, (u32)(mask.bits[group / 2] >> (group % 2 * 32)),
+			   group ? ',' : '\n');
 		digits = 8;
 	}
 	return 0;

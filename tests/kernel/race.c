@@ -390,6 +390,7 @@ KTEST_MM(race, zap_and_fork)
 
 static struct page *taken;
 static u32 take_now;
+static int take_node;
 
 static int take_block(void *unused)
 {
@@ -397,7 +398,7 @@ static int take_block(void *unused)
 		cond_resched();
 		cpu_relax();
 	}
-	taken = alloc_pages(1, GFP_KERNEL);
+	taken = alloc_pages_node(take_node, 1, GFP_KERNEL);
 	return 0;
 }
 
@@ -443,6 +444,7 @@ KTEST_MM(race, block_taken_and_buddy_freed)
 		KT_ASSERT(!IS_ERR(t));
 		get_buddies(&a, &b);
 		if (a) {
+			take_node = (int)page_node(a);
 			free_pages(a, 1);	/* what was freed last is taken first, if nobody else comes by */
 			race_arm("palloc:block-taken");
 			WRITE_ONCE(take_now, 1);

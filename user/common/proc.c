@@ -115,6 +115,21 @@ bool parse_size(const char *s, uint64_t *bytes)
 	return true;
 }
 
+bool parse_count(const char *s, int min, int max, int *value)
+{
+	char *end;
+	long n;
+
+	if (*s < '0' || *s > '9')
+		return false;
+	errno = 0;
+	n = strtol(s, &end, 10);
+	if (errno || *end || n < min || n > max)
+		return false;
+	*value = (int)n;
+	return true;
+}
+
 const char *format_size(uint64_t bytes, char *buf, size_t size)
 {
 	static const char *const unit[] = { "bytes", "KiB", "MiB", "GiB", "TiB" };

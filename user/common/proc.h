@@ -34,5 +34,8 @@ int cpus_online(void);
 /* "16M" to bytes; suffixes K, M, G, T. Returns false for anything malformed, zero, or too large for 64 bits. */
 bool parse_size(const char *s, uint64_t *bytes);
 
+/* A plain decimal number from min to max. Returns false for anything else. */
+bool parse_count(const char *s, int min, int max, int *value);
+
 /* 16777216 to "16 MiB"; exact multiples only, else bytes. */
 const char *format_size(uint64_t bytes, char *buf, size_t size);

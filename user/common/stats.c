@@ -35,6 +35,11 @@ void stats_finish(struct stats *s)
 	s->median = s->n % 2 ? sorted[s->n / 2] : (sorted[s->n / 2 - 1] + sorted[s->n / 2]) / 2;
 }
 
+struct summary stats_summary(const struct stats *s)
+{
+	return (struct summary){ s->median, s->min, s->max };
+}
+
 uint64_t now_ns(void)
 {
 	struct timespec ts;

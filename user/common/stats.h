@@ -24,5 +24,12 @@ void stats_add(struct stats *s, double value);
 /* Compute median, min and max; all are 0 without samples. */
 void stats_finish(struct stats *s);
 
+/* Without the samples, for tables of many rows. */
+struct summary {
+	double median, min, max;
+};
+
+struct summary stats_summary(const struct stats *s);
+
 /* CLOCK_MONOTONIC in nanoseconds. */
 uint64_t now_ns(void);

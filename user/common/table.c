@@ -30,10 +30,14 @@ void table_cell(struct table *t, const char *fmt, ...)
 	va_end(ap);
 }
 
+void table_summary(struct table *t, struct summary s, double unit, int decimals)
+{
+	table_cell(t, "%.*f (%.*f..%.*f)", decimals, s.median / unit, decimals, s.min / unit, decimals, s.max / unit);
+}
+
 void table_stats(struct table *t, const struct stats *s, double unit, int decimals)
 {
-	table_cell(t, "%.*f (%.*f..%.*f)", decimals, s->median / unit, decimals, s->min / unit, decimals,
-		   s->max / unit);
+	table_summary(t, stats_summary(s), unit, decimals);
 }
 
 /* The row's last filled column; what stands there may overhang. */
@@ -54,9 +58,9 @@ void table_print(const struct table *t, int header_rows)
 		if (row_end(t, r) > cols)
 			cols = row_end(t, r);
 	for (int r = 0; r < t->rows; r++) {
-		if (row_end(t, r) < cols)
-			continue;
-		for (int c = 0; c < cols; c++) {
+		int end = row_end(t, r);
+
+		for (int c = 0; c < (end < cols ? end - 1 : cols); c++) {
 			int len = (int)strlen(t->cell[r][c]);
 
 			if (len > width[c])

@@ -9,8 +9,8 @@
 
 #include "user/common/stats.h"
 
-#define TABLE_ROWS 64
-#define TABLE_COLS 8
+#define TABLE_ROWS 256
+#define TABLE_COLS 12
 #define TABLE_CELL 104
 
 /* Cells are right-aligned except for the first column and those in left. */
@@ -28,6 +28,9 @@ void table_cell(struct table *t, const char *fmt, ...) __attribute__((format(pri
 
 /* Append "median (min..max)", each divided by unit, with the given number of decimals. */
 void table_stats(struct table *t, const struct stats *s, double unit, int decimals);
+
+/* The same from a summary. */
+void table_summary(struct table *t, struct summary s, double unit, int decimals);
 
 /* Print to stdout. Underlined after header_rows rows; a row with fewer cells may overhang the columns it lacks. */
 void table_print(const struct table *t, int header_rows);

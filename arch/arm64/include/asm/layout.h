@@ -20,7 +20,7 @@
 #define SCTLR_ON   0x34d5d81d
 #define SCTLR_SPAN 0x00800000
 
-/* TCR_EL1 but for IPS, AS, HA, HD: 48 bits for both halves, 4 KiB, tables and walks inner-shareable write-back, TBI0 0 */
+/* TCR_EL1 but for IPS, AS, HA, HD: 48 bits for both halves, 4 KiB pages, walks inner-shareable and write-back */
 #define TCR_VALUE     0x00000000b5103510
 #define TCR_IPS_SHIFT 32
 #define TCR_AS	      0x1000000000

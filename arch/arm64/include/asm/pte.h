@@ -4,8 +4,8 @@
  * kernel in those of TTBR1_EL1.
  *
  *	valid		bit 0; bit 1 tells a table (or a page, at level 0) from a block
- *	no access	bit 0 clear, bit 2 set: a leaf that nobody may use (PROT_NONE); its other bits mean what they always
- *			do. (Bit 2 of a valid leaf is part of its memory type.)
+ *	no access	bit 0 clear, bit 2 set: a leaf that nobody may use (PROT_NONE); its other bits mean what they
+ *			always do. (Bit 2 of a valid leaf is part of its memory type.)
  *	soft		bits 0 and 2 clear, bit 3 set, payload in bits 4-63
  *	bit 55		dirty, as far as software knows
  *	bit 56		special: the frame is not counted

@@ -29,6 +29,5 @@ struct arch_thread {
 	u64 fault_address; /* FAR_EL1 and ESR_EL1 of the last exception in user mode, for signal frames */
 	u64 esr;
 	u64 live; /* 0: a kernel thread, or fp is being replaced: nothing to save, nothing to load */
-	u64 unused;
 	struct fpsimd_record fp __aligned(16);
 };

@@ -12,12 +12,12 @@ struct task;
 
 /* What entry.S uses comes first: see layout.h. */
 struct arch_cpu {
-	u64 scratch[8];		/* registers during the first instructions of a trap */
-	u64 self;		/* struct cpu at its linked address; SPRG0 holds the one that real mode can use */
-	u64 frame;		/* trap frame at the top of the current task's kernel stack; arch_switch() keeps it */
-	u64 overflow;		/* top of the stack that is used when r1 is bad */
+	u64 scratch[8]; /* registers during the first instructions of a trap */
+	u64 self;	/* struct cpu at its linked address; SPRG0 holds the one that real mode can use */
+	u64 frame;	/* trap frame at the top of the current task's kernel stack; arch_switch() keeps it */
+	u64 overflow;	/* top of the stack that is used when r1 is bad */
 	u64 toc;
-	u64 deadline;		/* of the timer, in its ticks; ~0: not armed. Interrupts off */
+	u64 deadline; /* of the timer, in its ticks; ~0: not armed. Interrupts off */
 } __aligned(128);
 
 register struct cpu *ppc_this_cpu __asm__("r13");
@@ -40,11 +40,11 @@ static inline void arch_set_current(struct task *t)
 	__asm__ volatile("std %0, %1(13)" : : "r"(t), "i"(CPU_CURRENT) : "memory");
 }
 
-#define mfspr(spr)								\
-	({									\
-		u64 __v;							\
+#define mfspr(spr)                                                                  \
+	({                                                                          \
+		u64 __v;                                                            \
 		__asm__ volatile("mfspr %0, %1" : "=r"(__v) : "i"(spr) : "memory"); \
-		__v;								\
+		__v;                                                                \
 	})
 #define mtspr(spr, val) __asm__ volatile("mtspr %0, %1" : : "i"(spr), "r"((u64)(val)) : "memory")
 
@@ -57,32 +57,27 @@ static inline u64 mfmsr(void)
 }
 
 /* This form of mtmsrd changes EE and RI only, and needs no isync. RI is always set where C code runs. */
-static inline void ppc_set_ee(unsigned long ee)
+static inline void irq_restore(unsigned long msr)
 {
-	__asm__ volatile("mtmsrd %0, 1" : : "r"(ee | MSR_RI) : "memory");
+	__asm__ volatile("mtmsrd %0, 1" : : "r"(msr) : "memory");
 }
 
 static inline void irq_enable(void)
 {
-	ppc_set_ee(MSR_EE);
+	irq_restore(MSR_EE | MSR_RI);
 }
 
 static inline void irq_disable(void)
 {
-	ppc_set_ee(0);
+	irq_restore(MSR_RI);
 }
 
 static inline unsigned long irq_save(void)
 {
-	unsigned long flags = mfmsr() & MSR_EE;
+	unsigned long msr = mfmsr();
 
 	irq_disable();
-	return flags;
-}
-
-static inline void irq_restore(unsigned long flags)
-{
-	ppc_set_ee(flags);
+	return msr;
 }
 
 static inline bool irqs_off(void)
@@ -141,5 +136,8 @@ void icache_sync(void *kva, size_t len);
 /** The time base: the same on all CPUs, about two instructions a tick under icount. */
 static inline u64 cpu_counter(void)
 {
-	return mfspr(SPR_TB);
+	u64 v;
+
+	__asm__ volatile("mfspr %0, %1" : "=r"(v) : "i"(SPR_TB));
+	return v;
 }

@@ -10,7 +10,7 @@
 struct mm;
 
 struct arch_mm {
-	u32 pid;	/* atomic; written once under the allocator's lock. 0: none yet */
+	u32 pid; /* atomic; written once under the allocator's lock. 0: none yet */
 };
 
 #define ARCH_HAS_ASID 1
@@ -20,6 +20,4 @@ void arch_mm_destroy(struct mm *mm);
 void arch_mm_switch(struct mm *prev, struct mm *next, unsigned cpu);
 
 /* The kernel's addresses have a tree of their own. */
-static inline void arch_root_init(pte_t *root)
-{
-}
+static inline void arch_root_init(pte_t *root) {}

@@ -17,15 +17,15 @@
 #include "lib/byteorder.h"
 #include "lib/types.h"
 
-#define PAGE_SHIFT	12
-#define PT_MAX_LEVELS	4
-#define PT_LEVELS	4
-#define PTE_SOFT_BITS	62
-#define PTE_HW_AD	1
-#define PTE_BBM		0
+#define PAGE_SHIFT    12
+#define PT_MAX_LEVELS 4
+#define PT_LEVELS     4
+#define PTE_SOFT_BITS 62
+#define PTE_HW_AD     1
+#define PTE_BBM	      0
 
 #define USER_TOP	((1ul << 47) - 4096)
-#define DIRECT_MAP_BASE	0xc000000000000000ul	/* real mode ignores the top four bits */
+#define DIRECT_MAP_BASE 0xc000000000000000ul /* real mode ignores the top four bits */
 #define VMEMMAP_BASE	0xc000400000000000ul
 #define VMALLOC_BASE	0xc000500000000000ul
 #define VMALLOC_END	0xc000508000000000ul
@@ -38,17 +38,17 @@
 #define _PTE_SPECIAL	0x200ull
 #define _PTE_R		0x100ull
 #define _PTE_C		0x80ull
-#define _PTE_IO		0x20ull		/* not cached, guarded: registers */
+#define _PTE_IO		0x20ull /* not cached, guarded: registers */
 #define _PTE_PRIV	0x8ull
 #define _PTE_READ	0x4ull
 #define _PTE_RW		0x2ull
 #define _PTE_EXEC	0x1ull
-#define _PTE_TABLE_BITS	9ull		/* of the table that the entry points to */
+#define _PTE_TABLE_BITS 9ull /* of the table that the entry points to */
 #define _PTE_SOFT	1ull
-#define _PTE_SOFT_SHIFT	1
+#define _PTE_SOFT_SHIFT 1
 
-#define _PTE_YOUNG	_PTE_R
-#define _PTE_PFN_SHIFT	PAGE_SHIFT
+#define _PTE_YOUNG     _PTE_R
+#define _PTE_PFN_SHIFT PAGE_SHIFT
 #include <arch/pte_common.h>
 
 static inline unsigned pt_bits(int level)

@@ -7,8 +7,7 @@
 
 struct mm;
 
-#define TLB_RANGE_MAX	64
-
+#define TLB_RANGE_MAX 64
 
 #define TLB_HAS_BROADCAST 1
 

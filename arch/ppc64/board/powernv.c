@@ -13,41 +13,41 @@
 #include "lib/byteorder.h"
 #include "lib/errno.h"
 
-#define OPAL_CONSOLE_WRITE	1
-#define OPAL_CONSOLE_READ	2
-#define OPAL_RTC_READ		3
-#define OPAL_POWER_DOWN		5
-#define OPAL_REBOOT		6
-#define OPAL_POLL_EVENTS	10
-#define OPAL_START_CPU		41
-#define OPAL_REINIT_CPUS	70
-#define OPAL_CONSOLE_FLUSH	117
+#define OPAL_CONSOLE_WRITE 1
+#define OPAL_CONSOLE_READ  2
+#define OPAL_RTC_READ	   3
+#define OPAL_POWER_DOWN	   5
+#define OPAL_REBOOT	   6
+#define OPAL_POLL_EVENTS   10
+#define OPAL_START_CPU	   41
+#define OPAL_REINIT_CPUS   70
+#define OPAL_CONSOLE_FLUSH 117
 
-#define OPAL_SUCCESS		0
-#define OPAL_BUSY		-2
-#define OPAL_BUSY_EVENT		-12
+#define OPAL_SUCCESS	0
+#define OPAL_BUSY	-2
+#define OPAL_BUSY_EVENT -12
 
-#define REINIT_LITTLE_ENDIAN	0x2	/* interrupts */
-#define REINIT_RADIX		0x8
+#define REINIT_LITTLE_ENDIAN 0x2 /* interrupts */
+#define REINIT_RADIX	     0x8
 
-#define LPCR_HDICE		0x1ull		/* hypervisor decrementer */
-#define LPCR_HVICE		0x2ull		/* interrupts for the hypervisor */
-#define LPCR_LPES		0x8ull		/* external interrupts come as they do to a guest */
-#define LPCR_HEIC		0x10ull
-#define LPCR_LD			0x20000ull	/* decrementer of more than 32 bits */
-#define LPCR_HR			0x100000ull
-#define LPCR_EVIRT		0x200000ull
-#define LPCR_UPRT		0x400000ull
-#define LPCR_AIL		0x1800000ull
-#define LPCR_HAIL		0x4000000ull
+#define LPCR_HDICE 0x1ull /* hypervisor decrementer */
+#define LPCR_HVICE 0x2ull /* interrupts for the hypervisor */
+#define LPCR_LPES  0x8ull /* external interrupts come as they do to a guest */
+#define LPCR_HEIC  0x10ull
+#define LPCR_LD	   0x20000ull /* decrementer of more than 32 bits */
+#define LPCR_HR	   0x100000ull
+#define LPCR_EVIRT 0x200000ull
+#define LPCR_UPRT  0x400000ull
+#define LPCR_AIL   0x1800000ull
+#define LPCR_HAIL  0x4000000ull
 
-#define PATE_RADIX		(1ull << 63)
-#define MSGSND_HYPERVISOR	(5ull << 27)
+#define PATE_RADIX	  (1ull << 63)
+#define MSGSND_HYPERVISOR (5ull << 27)
 
 static u64 opal_base, opal_entry;
 /* Not ranked: the console is used under any lock. */
 static spinlock_t opal_lock = SPINLOCK_INIT(RANK_NONE);
-static u64 partition_table[512] __aligned(4096);	/* big-endian; two words for each partition, ours is 0 */
+static u64 partition_table[512] __aligned(4096); /* big-endian; two words for each partition, ours is 0 */
 
 /* What OPAL reads and writes, opal_lock */
 static u64 opal_word;
@@ -182,24 +182,6 @@ static void idle(void)
 	irq_disable();
 }
 
-static void nothing(void)
-{
-}
-
-static int no_irq(void)
-{
-	return -ENODEV;
-}
-
-static int no_source(unsigned irq)
-{
-	return -EINVAL;
-}
-
-static void no_disable(unsigned irq)
-{
-}
-
 /* ---- boot, the MMU off */
 
 void powernv_init(u64 base, u64 entry)
@@ -239,7 +221,7 @@ void powernv_early_mmu(u64 root, u64 table, unsigned size_log2)
 	set_partition(root, table, size_log2);
 	ppc_start_lpcr = (mfspr(SPR_LPCR) | LPCR_UPRT | LPCR_HR | LPCR_LPES) &
 			 ~(LPCR_HDICE | LPCR_HVICE | LPCR_HEIC | LPCR_LD | LPCR_EVIRT | LPCR_AIL | LPCR_HAIL);
-	ppc_start_ptcr = ppc_image_phys(partition_table);	/* of the smallest size */
+	ppc_start_ptcr = ppc_image_phys(partition_table); /* of the smallest size */
 	mtspr(SPR_LPCR, ppc_start_lpcr);
 	mtspr(SPR_LPID, 0);
 	mtspr(SPR_PTCR, ppc_start_ptcr);
@@ -264,15 +246,9 @@ const struct platform powernv_platform = {
 	.name = "powernv",
 	.putc = put_char,
 	.getc = get_char,
-	.console_irq = no_irq,
-	.init = nothing,
-	.cpu_init = nothing,
 	.cpu_start = cpu_start,
 	.send_ipi = send_ipi,
-	.external = nothing,
 	.idle = idle,
-	.irq_enable = no_source,
-	.irq_disable = no_disable,
 	.power_off = power_off,
 	.reboot = reboot,
 	.wall_clock = wall_clock,

@@ -12,16 +12,16 @@
 #include "lib/byteorder.h"
 #include "lib/string.h"
 
-#define TREE_SIZE	(4u << 20)
-#define STRINGS_SIZE	(32u << 10)
-#define NAME_SIZE	64		/* of a property, with NUL: the standard says 32, but there are longer ones */
-#define PATH_SIZE	256
+#define TREE_SIZE    (4u << 20)
+#define STRINGS_SIZE (32u << 10)
+#define NAME_SIZE    64 /* of a property, with NUL: the standard says 32, but there are longer ones */
+#define PATH_SIZE    256
 
-#define FDT_BEGIN_NODE	1u
-#define FDT_END_NODE	2u
-#define FDT_PROP	3u
-#define FDT_END		9u
-#define FDT_HEADER	40u
+#define FDT_BEGIN_NODE 1u
+#define FDT_END_NODE   2u
+#define FDT_PROP       3u
+#define FDT_END	       9u
+#define FDT_HEADER     40u
 
 static u64 entry;
 static u32 cells[16];
@@ -122,11 +122,11 @@ void of_quiesce(void)
 /* ---- flattening */
 
 static struct {
-	char *base;		/* direct map */
+	char *base; /* direct map */
 	u64 phys;
-	u32 at;			/* next byte of the structure block */
+	u32 at; /* next byte of the structure block */
 	bool full;
-	char *strings;		/* at the end of the memory, until everything is there */
+	char *strings; /* at the end of the memory, until everything is there */
 	u32 nr_strings;
 } tree;
 
@@ -227,7 +227,7 @@ u64 of_flatten(void)
 	ppc_early_map(tree.phys);
 	tree.base = phys_to_virt(tree.phys);
 	tree.strings = tree.base + TREE_SIZE - STRINGS_SIZE;
-	memset(tree.base, 0, FDT_HEADER + 16);		/* and an empty list of reservations */
+	memset(tree.base, 0, FDT_HEADER + 16); /* and an empty list of reservations */
 	tree.at = align_up(FDT_HEADER, 8u) + 16;
 	flatten((u32)root);
 	put(FDT_END);

@@ -19,25 +19,25 @@
 #include "lib/fdt.h"
 #include "lib/string.h"
 
-#define H_PUT_TERM_CHAR		0x58u
-#define H_GET_TERM_CHAR		0x54u
-#define H_EOI			0x64u
-#define H_CPPR			0x68u
-#define H_IPI			0x6cu
-#define H_XIRR			0x74u
-#define H_CEDE			0xe0u
-#define H_SET_MODE		0x31cu
-#define H_REGISTER_PROC_TBL	0x37cu
+#define H_PUT_TERM_CHAR	    0x58u
+#define H_GET_TERM_CHAR	    0x54u
+#define H_EOI		    0x64u
+#define H_CPPR		    0x68u
+#define H_IPI		    0x6cu
+#define H_XIRR		    0x74u
+#define H_CEDE		    0xe0u
+#define H_SET_MODE	    0x31cu
+#define H_REGISTER_PROC_TBL 0x37cu
 
-#define H_BUSY			1
-#define H_SET_MODE_LE		4
-#define PROC_TBL_NEW_RADIX	(0x18 | 4)
-#define PROC_TBL_GTSE		1	/* we use tlbie ourselves */
+#define H_BUSY		   1
+#define H_SET_MODE_LE	   4
+#define PROC_TBL_NEW_RADIX (0x18 | 4)
+#define PROC_TBL_GTSE	   1 /* we use tlbie ourselves */
 
-#define XISR_IPI		2u
-#define PRIO_IPI		4u
-#define PRIO_DEVICE		5u
-#define PRIO_NONE		0xffu
+#define XISR_IPI    2u
+#define PRIO_IPI    4u
+#define PRIO_DEVICE 5u
+#define PRIO_NONE   0xffu
 
 struct hcall_result {
 	s64 status;
@@ -68,7 +68,7 @@ static s64 hcall(u64 nr, u64 a, u64 b)
 
 /* ---- interrupt sources have large numbers: generic code's are indices of this table; 0 is none */
 
-static u32 sources[32];		/* filled on the boot CPU, before the number is used anywhere */
+static u32 sources[32]; /* filled on the boot CPU, before the number is used anywhere */
 
 static int irq_number(u32 source)
 {
@@ -83,7 +83,7 @@ static int irq_number(u32 source)
 
 /* ---- console: a virtual terminal */
 
-static u64 terminal;		/* 0: the first one */
+static u64 terminal; /* 0: the first one */
 static u32 terminal_source;
 
 static void put_char(char ch)
@@ -95,7 +95,7 @@ static void put_char(char ch)
 
 static int get_char(void)
 {
-	static char buf[16];		/* a call takes all there is; the tty reads under its lock */
+	static char buf[16]; /* a call takes all there is; the tty reads under its lock */
 	static unsigned next, count;
 
 	if (next == count) {
@@ -126,7 +126,7 @@ static void find_terminal(void)
 		return;
 	terminal = reg;
 	cells = fdt_prop(ppc_fdt, node, "interrupts", &len);
-	if (cells && len >= 4)		/* its number; how it is triggered follows */
+	if (cells && len >= 4) /* its number; how it is triggered follows */
 		terminal_source = get_be32(cells);
 }
 
@@ -184,7 +184,7 @@ static int cpu_start(u64 hwid, u64 entry)
 
 static void power_off(int status)
 {
-	const u32 never[] = { ~0u, ~0u };	/* no event switches it on again */
+	const u32 never[] = { ~0u, ~0u }; /* no event switches it on again */
 
 	rtas(token("power-off"), 2, never, 1, NULL);
 }
@@ -196,7 +196,7 @@ static void reboot(void)
 
 static u64 wall_clock(void)
 {
-	u32 t[7];		/* year, month, day, hour, minute, second, nanosecond */
+	u32 t[7]; /* year, month, day, hour, minute, second, nanosecond */
 
 	if (rtas(token("get-time-of-day"), 0, NULL, 8, t))
 		return 0;
@@ -207,7 +207,7 @@ static u64 wall_clock(void)
 
 static void cpu_init(void)
 {
-	hcall(H_CPPR, PRIO_NONE, 0);		/* let everything through */
+	hcall(H_CPPR, PRIO_NONE, 0); /* let everything through */
 }
 
 static void send_ipi(u64 hwid)

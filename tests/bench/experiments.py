@@ -1,0 +1,124 @@
+"""The experiments of `make bench`, as data. tools/bench.py runs them; tools/README.md explains the columns.
+
+name      FILTER= chooses by it                        title     what the table says
+mode      lockstep (the critical path, vCPUs side by side), icount (exact sums), wall (host time, 2 vCPUs on 2 host cores)
+command   what init runs; {sizes}, {rounds} and {within} are filled in
+vary      rows: each combination is a boot. A name with a dot is a kernel option; `cpus` and the others are ours
+within    rows of the same boot: an option that exitcost itself sets to one value after the other, for `turns` times
+append    more kernel options                          mem       the guest's memory
+samples   of each figure                               limit     seconds for a boot
+fresh     a boot for each sample, because memory that was freed before is not what it was
+rows      what is measured: exits (of exitcost's child, by size), window (a phase of a program), waits (wait4() in exitcost)
+phase     window: from where to where; the last time counts. Programs read /proc/vmstat before and after what they measure
+per       window: what a unit is: passes of a place of the kernel and how many make one, or a number in the program's JSON
+counters  window: from the program's JSON, per unit already
+base      the row that the others of the same combination are compared with
+scopes    functions whose work is told apart; `free` is what policies do in parallel, `mm` what a lazy-TLB policy does
+parallel  what a policy does in parallel: free (as above), or all of it; for Amdahl's bound
+A policy or an option that this kernel does not have makes rows that say "not available"; but for WITHOUT: a kernel without
+the option does that.
+"""
+
+WITHOUT = {"vm.free_async": "off", "vm.gather_runs": 0, "vm.lazy_tlb": "refcount", "mem.shuffle": 0}
+
+POLICIES = ["off", "batch", "node", "zap"]
+LAZY_POLICIES = ["none", "refcount", "shootdown", "filtered", "hazard", "quiesce"]
+
+# Where pages go back to the allocator, in a worker or not.
+FREE = "gather_free_chain|free_page_runs|free_batches|free_page_bulk"
+PARALLEL = {"batch": "free", "node": "free", "zap": "all"}
+
+EXIT = {
+    "mode": "lockstep",
+    "rows": "exits",
+    "command": "exitcost --json --size {sizes} --rounds {rounds}",
+    "samples": 3,
+    "base": {"vm.free_async": "off"},
+    "scopes": {"free": FREE},
+    "parallel": PARALLEL,
+    "mem": "2G",
+    "limit": 400,
+}
+
+LAZY = {
+    "mode": "icount",
+    "rows": "window",
+    "phase": ("vmstat_show", "vmstat_show"),
+    "scopes": {"mm": "switch_mm|switch_mm_finish|lazy_tlb_enter|lazy_tlb_leave"},
+    "base": {"vm.lazy_tlb": "refcount"},
+    "mem": "512M",
+    "limit": 300,
+}
+
+EXPERIMENTS = [
+    EXIT | {
+        "name": "exit.fresh",
+        "title": "exit on fresh memory, by policy: the critical path, what bounds it, and what all CPUs do",
+        "vary": {"cpus": [2, 4], "vm.gather_runs": [0, 1], "vm.free_async": POLICIES},
+        "sizes": ["64M", "1G"],
+        "fresh": True,
+    },
+    EXIT | {
+        "name": "exit.shuffled",
+        "title": "exit on shuffled memory, where physical runs are rare",
+        "vary": {"cpus": [2, 4], "vm.gather_runs": [0, 1], "vm.free_async": POLICIES},
+        "append": "mem.shuffle=1",
+        "sizes": ["64M", "1G"],
+    },
+    EXIT | {
+        "name": "exit.sweep",
+        "title": "exit by size, hand-off after 512 pages: from which size on does it pay?",
+        "vary": {"cpus": [2, 4], "vm.free_async": POLICIES},
+        "append": "vm.free_async_threshold=512",
+        "sizes": ["1M", "2M", "4M", "8M", "16M", "32M", "64M", "128M", "256M"],
+        "floor": True,
+    },
+    EXIT | {
+        "name": "exit.seed",
+        "title": "exit of 4 GiB with the threshold that the idea was published with, 1 GiB",
+        "vary": {"cpus": [2, 4], "vm.gather_runs": [0, 1], "vm.free_async": ["off", "batch", "node"]},
+        "append": "vm.free_async_threshold=262144",
+        "sizes": ["4G"],
+        "samples": 1,
+        "mem": "6G",
+        "limit": 900,
+    },
+    EXIT | {
+        "name": "exit.total",
+        "title": "exit, instructions of all CPUs, one at a time (exact)",
+        "mode": "icount",
+        "vary": {"cpus": [4], "vm.gather_runs": [0, 1], "vm.free_async": POLICIES},
+        "sizes": ["1M", "4M", "16M", "64M", "256M", "1G"],
+        "samples": 1,
+    },
+    {
+        "name": "exit.wall",
+        "title": "exit of 1 GiB, host time on 2 host cores: the parent's wait",
+        "mode": "wall",
+        "rows": "waits",
+        "command": "exitcost --json --size 1G --rounds {rounds} --policies {within}",
+        "samples": 3,
+        "turns": 3,
+        "vary": {"cpus": [2], "mem.shuffle": [0, 1]},
+        "within": ("vm.free_async", POLICIES),
+        "base": {"vm.free_async": "off"},
+        "mem": "2G",
+        "limit": 600,
+    },
+    LAZY | {
+        "name": "lazy.pingpong",
+        "title": "lazy TLB: user -> idle -> user on all CPUs; what one switch there and back costs",
+        "command": "lazyswitch pingpong --json --rounds 1 --ms 50",
+        "vary": {"cpus": [2, 8], "vm.lazy_tlb": LAZY_POLICIES},
+        "per": {"place": "switch_mm", "passes": 2},
+        "counters": ("per_switch", ["ipis", "lazy_tlb_ipis"]),
+    },
+    LAZY | {
+        "name": "lazy.storm",
+        "title": "lazy TLB: a storm of fork and exit; what one child costs, from fork to wait",
+        "command": "lazyswitch storm --json --rounds 1 --children 200",
+        "vary": {"cpus": [2, 8], "vm.lazy_tlb": LAZY_POLICIES},
+        "per": {"json": "children"},
+        "counters": ("per_exit", ["ipis", "tlb_shootdown_ipis", "lazy_tlb_ipis"]),
+    },
+]
