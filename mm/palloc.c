@@ -198,8 +198,21 @@ static bool pcp_refill(struct pcp *pcp, unsigned nid, unsigned set)
 	return true;
 }
 
-/* n pages of one set whose descriptors are nobody's: runs become blocks. */
-static void free_runs(struct page **pages, unsigned n, unsigned set)
+/* Frames [lo, hi) of one node and set, as the largest blocks they form. z */
+static void free_frames(struct node *n, unsigned nid, u64 lo, u64 hi, unsigned set)
+{
+	while (lo < hi) {
+		unsigned order = lo ? (unsigned)__builtin_ctzll(lo) : MAX_ORDER;
+
+		if (order > MAX_ORDER || lo + (1ull << order) > hi)
+			order = min((unsigned)MAX_ORDER, (unsigned)ilog2(hi - lo));
+		buddy_free(n, nid, lo, order, set);
+		lo += 1ull << order;
+	}
+}
+
+/* n pages of one set whose descriptors are nobody's: neighbours become blocks. */
+static void free_pages_of(struct page **pages, unsigned n, unsigned set)
 {
 	unsigned i = 0;
 
@@ -221,14 +234,7 @@ static void free_runs(struct page **pages, unsigned n, unsigned set)
 				else
 					break;
 			}
-			while (lo < hi) {
-				unsigned order = lo ? (unsigned)__builtin_ctzll(lo) : MAX_ORDER;
-
-				while (order > MAX_ORDER || lo + (1ull << order) > hi)
-					order = min(order - 1, (unsigned)ilog2(hi - lo));
-				buddy_free(node, nid, lo, order, set);
-				lo += 1ull << order;
-			}
+			free_frames(node, nid, lo, hi, set);
 		}
 		node_unlock(node, flags);
 	}
@@ -239,8 +245,8 @@ static void pcp_drain(struct pcp *pcp, unsigned set, u32 keep)
 	if (pcp->count[set] <= keep)
 		return;
 	vm_event(VME_pcp_drain);
-	/* The oldest ones go, in descending order as they were pushed: free_runs sees runs either way. */
-	free_runs(pcp->pages[set], pcp->count[set] - keep, set);
+	/* The oldest ones go, in descending order as they were pushed: free_pages_of sees runs either way. */
+	free_pages_of(pcp->pages[set], pcp->count[set] - keep, set);
 	memmove(pcp->pages[set], pcp->pages[set] + pcp->count[set] - keep, keep * sizeof(struct page *));
 	pcp->count[set] = keep;
 }
@@ -458,22 +464,39 @@ void *alloc_kpages(unsigned order, unsigned gfp)
 
 /* ---- freeing ---- */
 
-static void free_check(struct page *p, unsigned order)
+static noinline void free_refused(const struct page *p, unsigned order)
 {
-	enum page_type t = page_type(p);
+	panic("page %#llx of order %u freed as order %u: type %d, state %#llx", (unsigned long long)page_to_pfn(p),
+	      page_order(p), order, page_type(p), (unsigned long long)page_state(p));
+}
 
-	ASSERT(t != PAGE_BUDDY && t != PAGE_PCP && t != PAGE_RESERVED && t != PAGE_TAIL,
-	       "page %#llx freed twice or never allocated (type %d)", (unsigned long long)page_to_pfn(p), t);
-	ASSERT(page_mapcount(p) == 0 && !page_flag(p, PG_LRU), "page %#llx freed while in use, state %#llx",
-	       (unsigned long long)page_to_pfn(p), (unsigned long long)page_state(p));
-	ASSERT(page_order(p) == order, "page %#llx of order %u freed as order %u", (unsigned long long)page_to_pfn(p),
-	       page_order(p), order);
+/* Freed twice, never allocated, still mapped, or with another order than it was allocated with? */
+static inline void free_check(const struct page *p, unsigned order)
+{
+	const u32 never = 1u << PAGE_BUDDY | 1u << PAGE_PCP | 1u << PAGE_RESERVED | 1u << PAGE_TAIL;
+	u64 w = READ_ONCE(p->word);
+
+	if (unlikely((never >> (w & 0xf) & 1) || (w >> 4 & 0x1f) != order ||
+		     (page_state(p) & (PAGE_COUNT_MASK << PAGE_MAP_SHIFT | PG_LRU))))
+		free_refused(p, order);
+}
+
+/* Debug: every page of a run. In other builds the gather has seen each page's state, and that must do. */
+static inline void run_check(struct page *p, u32 len, unsigned set)
+{
+#ifdef CONFIG_DEBUG
+	for (u32 i = 0; i < len; i++) {
+		free_check(p + i, 0);
+		if (set == DIRTY)
+			poison_fill(p + i);
+	}
+#endif
 }
 
 /* Apart, so that its caller need not keep p in memory. */
 static noinline void free_to_node(struct page *p, unsigned set)
 {
-	free_runs(&p, 1, set);
+	free_pages_of(&p, 1, set);
 }
 
 void free_pages(struct page *p, unsigned order)
@@ -520,35 +543,96 @@ static inline void free_many(struct pcp *pcp, unsigned set, struct page **pages,
 	if (pcp->count[set] + n <= PCP_HIGH)
 		pushed = pcp_push_home(pcp, set, pages, n);
 	if (pushed < n)
-		free_runs(pages + pushed, n - pushed, set);
+		free_pages_of(pages + pushed, n - pushed, set);
 }
 
-void free_page_bulk(struct page **pages, unsigned n)
+/* Single pages of one set, not necessarily of one node. */
+static void free_singles(struct page **pages, unsigned n, unsigned set)
 {
-	struct page **zero = pages + n;		/* zero pages collect at the end of the array */
-	unsigned dirty = 0;
-	struct pcp *pcp;
-	unsigned long flags;
+	unsigned long flags = irq_save();
+	struct pcp *pcp = this_cpu_ptr(&pcps);
 
-	vm_event_add(VME_pgfree, n);
-	for (struct page **p = pages; p < zero;) {
-		struct page *page = *p;
-
-		free_check(page, 0);
-		if (unlikely(page_flag(page, PG_ZERO))) {
-			*p = *--zero;
-			*zero = page;
-			continue;
-		}
-		poison_fill(page);
-		p++;
-	}
-	dirty = (unsigned)(zero - pages);
-	flags = irq_save();
-	pcp = this_cpu_ptr(&pcps);
-	free_many(pcp, DIRTY, pages, dirty);
-	free_many(pcp, ZERO, zero, n - dirty);
+	free_many(pcp, set, pages, n);
 	irq_restore(flags);
+}
+
+/* A run of at least SHORT_RUN pages. Its node's lock is held already if it is `held`; returns the node whose lock is. */
+static struct node *free_run(u64 run, struct node *held, unsigned long *flags)
+{
+	u64 lo = run_pfn(run), hi = lo + run_pages(run);
+	unsigned set = run_flags(run) & RUN_ZERO ? ZERO : DIRTY;
+
+	while (lo < hi) {
+		unsigned nid = page_node(pfn_to_page(lo));
+		struct node *n = &nodes[nid];
+		u64 end = hi;
+
+		/* Memory of two nodes may be neighbours. */
+		if (unlikely(page_node(pfn_to_page(hi - 1)) != nid))
+			for (end = lo + 1; page_node(pfn_to_page(end)) == nid; end++)
+				;
+		if (n != held) {
+			if (held)
+				node_unlock(held, *flags);
+			*flags = node_lock(n);
+			held = n;
+		}
+		free_frames(n, nid, lo, end, set);
+		lo = end;
+	}
+	return held;
+}
+
+#define SHORT_RUN	4	/* shorter ones are as well off on the per-CPU lists */
+#define LOCK_RUNS	32	/* interrupts are off for so many */
+
+void free_page_runs(const u64 *runs, unsigned n)
+{
+	struct page *single[NR_SETS][64];
+	unsigned singles[NR_SETS] = { 0, 0 }, held_for = 0;
+	struct node *held = NULL;
+	unsigned long flags = 0;
+	u64 pages = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		u64 run = runs[i];
+		u32 len = run_pages(run);
+		unsigned set = run_flags(run) & RUN_ZERO ? ZERO : DIRTY;
+		struct page *p = pfn_to_page(run_pfn(run));
+
+		if (unlikely(run_flags(run) & RUN_HELD)) {
+			if (!state_is_last((u64)atomic64_fetch_sub_release((s64)PAGE_REF_ONE, &p->state)))
+				continue;
+			__atomic_thread_fence(__ATOMIC_ACQUIRE);
+			if (!page_flag(p, PG_ZERO))
+				set = DIRTY;	/* another owner wrote it */
+		}
+		pages += len;
+		run_check(p, len, set);
+		if (len >= SHORT_RUN) {
+			held = free_run(run, held, &flags);
+			if (++held_for < LOCK_RUNS)
+				continue;
+		}
+		if (held) {
+			node_unlock(held, flags);
+			held = NULL;
+			held_for = 0;
+		}
+		for (; len && len < SHORT_RUN; len--, p++) {
+			single[set][singles[set]++] = p;
+			if (singles[set] == ARRAY_SIZE(single[0])) {
+				free_singles(single[set], singles[set], set);
+				singles[set] = 0;
+			}
+		}
+	}
+	if (held)
+		node_unlock(held, flags);
+	for (unsigned set = 0; set < NR_SETS; set++)
+		if (singles[set])
+			free_singles(single[set], singles[set], set);
+	vm_event_add(VME_pgfree, pages);
 }
 
 void put_page_slow(struct page *p, u64 state)
@@ -585,6 +669,15 @@ u64 nr_free_pages(void)
 		sum += READ_ONCE(pcp->count[DIRTY]) + READ_ONCE(pcp->count[ZERO]);
 	}
 	return sum;
+}
+
+bool memory_is_short(void)
+{
+	u64 free = 0;
+
+	for (unsigned i = 0; i < nr_nodes && free <= 2 * reserve_pages; i++)
+		free += node_free_pages(i);
+	return free <= 2 * reserve_pages;
 }
 
 static void drain_local(void *arg)

@@ -7,6 +7,7 @@
 
 #include "kernel/printk.h"
 #include "kernel/race.h"
+#include "kernel/sched.h"
 #include "mm/pgtable.h"
 
 struct zap_counts {
@@ -14,10 +15,11 @@ struct zap_counts {
 };
 
 /* What the entry v (already unhooked) held. Returns false if the gather is full. */
-static inline bool zap_page(struct mmu_gather *g, pte_t v, struct zap_counts *c)
+static __always_inline bool zap_page(struct mmu_gather *g, pte_t v, struct zap_counts *c)
 {
-	struct page *p = pfn_to_page(pte_pfn(v));
-	u64 old;
+	u64 pfn = pte_pfn(v), old;
+	struct page *p = pfn_to_page(pfn);
+	u32 flags = 0;
 
 	if (likely(page_type(p) == PAGE_ANON)) {
 		c->anon++;
@@ -41,18 +43,24 @@ static inline bool zap_page(struct mmu_gather *g, pte_t v, struct zap_counts *c)
 	} else {
 		/*
 		 * If others hold the page too, they may let go of it, and it may become something else, before our
-		 * flush: then our reference must last until after that. gather.c drops it.
+		 * flush: then our reference must last until after that (RUN_HELD).
 		 */
 		old = page_drop_sole_map(p);
-		if (!old)
+		if (!old) {
 			old = (u64)atomic64_fetch_sub_release((s64)PAGE_MAP_ONE, &p->state);
+			flags = RUN_HELD;
+		}
 	}
 	DEBUG_ASSERT(old >> PAGE_MAP_SHIFT, "page %#llx: no mapping to drop, state %#llx",
 		     (unsigned long long)page_to_pfn(p), (unsigned long long)old);
 	/* Known zero only if it was never written: fork clears the flag before it shares a dirty page. */
-	if (unlikely(old & PG_ZERO) && pte_dirty(v))
-		page_clear_flag(p, PG_ZERO);
-	return gather_page(g, p);
+	if (unlikely(old & PG_ZERO)) {
+		if (pte_dirty(v))
+			page_clear_flag(p, PG_ZERO);
+		else
+			flags |= RUN_ZERO;
+	}
+	return gather_page(g, pfn, flags);
 }
 
 /* One table's entries in [va, end). Returns where it stopped: end, or earlier if the gather is full. */
@@ -96,6 +104,8 @@ static uintptr_t zap_table(struct mmu_gather *g, pte_t *e, uintptr_t va, uintptr
 		atomic64_sub(c.anon, &g->mm->rss_anon);
 	if (c.file)
 		atomic64_sub(c.file, &g->mm->rss_file);
+	if (!more)
+		gather_flush(g);
 	return va;
 }
 
@@ -117,11 +127,9 @@ static void zap_level(struct mmu_gather *g, pte_t *table, int level, uintptr_t v
 			zap_level(g, table, level - 1, va, next);
 			continue;
 		}
-		for (uintptr_t at = va; at != next;) {
+		for (uintptr_t at = va; at != next;)
 			at = zap_table(g, table + pt_index(0, at), at, next);
-			if (at != next || g->active->nr == g->active->max)
-				gather_flush(g);
-		}
+		cond_resched();		/* a gather may grow for long before it is full */
 	}
 }
 

@@ -2,6 +2,8 @@
 #include "tests/kernel/ktest.h"
 
 #include "kernel/cpu.h"
+#include "kernel/ipi.h"
+#include "kernel/lazy_tlb.h"
 #include "kernel/param.h"
 #include "kernel/printk.h"
 #include "kernel/process.h"
@@ -119,27 +121,16 @@ static bool matches(const struct ktest *t)
 	}
 }
 
-/* This CPU stops borrowing a user address space: the kernel's own is loaded instead. */
-static int leave_borrowed_mm(void *unused)
+static void unlazy(void *unused)
 {
-	exec_mmap(mmget(&init_mm));
-	exit_mm();
-	return 0;
-}
-
-static bool some_mm_is_borrowed(void)
-{
-	for (unsigned i = 0; i < nr_cpus; i++)
-		if (READ_ONCE(cpus[i]->active_mm) != &init_mm)
-			return true;
-	return false;
+	lazy_tlb_unlazy();
 }
 
 void kt_settle(void)
 {
 	workqueue_trim();
-	if (some_mm_is_borrowed())
-		kt_threads(nr_cpus, leave_borrowed_mm, NULL);
+	call_on_cpus(&cpu_online_mask, unlazy, NULL, true);
+	lazy_tlb_drain();
 	rcu_barrier();
 	rcu_barrier();	/* callbacks of the first may have queued more */
 	kstack_drain();

@@ -91,7 +91,6 @@ void host_boot(const struct host_config *config)
 
 		cpus[i]->curr = idle;
 		cpus[i]->idle = idle;
-		idle->active_mm = &init_mm;
 	}
 }
 
