@@ -6,8 +6,9 @@
  * skipped an entry because A had already unhooked it, then A's increment came before B read the entry, and A's
  * decrement comes after A's flush: B sees the count above one, or A has flushed.
  *
- * Memory for slots may run out: then the bundle on the stack takes what comes, and there is always one slot free in it
- * when gather_page() is called; when it is full, gather_page() says so, and the caller flushes.
+ * Memory for slots may run out: then the bundle on the stack takes what comes. When gather_page() is called there are two
+ * slots free in it, one for the run that the page may end, one for the run that it opens; when there is only one left,
+ * gather_page() says so, and the caller flushes.
  *
  * Tables: freed at once if nobody else can be walking them (the mm is dying, or its only user is the caller, who is
  * here); else after a grace period, because lockless walkers have interrupts off, which delays it.
@@ -26,7 +27,7 @@
 #include "mm/tlb.h"
 #include "mm/vmstat.h"
 
-#define LONELY 8
+#define LONELY 32
 
 struct table_batch {
 	struct rcu_head rcu;
@@ -47,9 +48,10 @@ void gather_begin(struct mmu_gather *g, struct mm *mm, bool full_mm)
 	g->full_mm = full_mm;
 	g->need_full = false;
 	g->exclusive = full_mm || (mm == current->mm && atomic_read(&mm->users) == 1);
-	g->run_next = ~0ull;
-	g->run_pages = 0;
-	g->run_flags = 0;
+	g->run.pages = 0;
+	g->run.flags = RUN_SINGLE;
+	g->tail = NULL;
+	g->mark = 0;
 	g->lonely = 0;
 	g->nr_pages = 0;
 	g->nr_bundle = 0;
@@ -57,7 +59,6 @@ void gather_begin(struct mmu_gather *g, struct mm *mm, bool full_mm)
 	g->table_list = NULL;
 	gather_choose(g);
 	memset(g->chain, 0, g->nr_chains * sizeof(g->chain[0]));
-	g->run_room = min(g->limit, RUN_MAX);
 	range_reset(g);
 	if (!g->exclusive)
 		atomic_inc_return(&mm->tlb_pending);
@@ -69,14 +70,14 @@ static struct gather_batch *gather_more(struct mmu_gather *g, struct gather_chai
 	struct gather_batch *b;
 
 	/* A batch of single pages: runs are not worth looking for in the next few. */
-	if (g->lonely && !--g->lonely)
+	if (g->lonely && !--g->lonely) {
 		g->runs = true;
-	else if (c->last && g->runs && c->pages - c->mark <= BATCH_SLOTS + BATCH_SLOTS / 16) {
+	} else if (c->last && g->runs && g->nr_pages - g->mark <= BATCH_SLOTS + BATCH_SLOTS / 16) {
 		g->runs = false;
 		g->lonely = LONELY;
 	}
-	c->mark = c->pages;
-	if (!c->last && g->nr_bundle < GATHER_BUNDLE - 1)
+	g->mark = g->nr_pages;
+	if (!c->last && g->nr_bundle < GATHER_BUNDLE - 2)
 		return NULL;	/* few pages: the stack will do */
 	b = alloc_kpages(0, GFP_NOWAIT | GFP_NOWARN);
 	if (!b) {
@@ -94,35 +95,29 @@ static struct gather_batch *gather_more(struct mmu_gather *g, struct gather_chai
 	return b;
 }
 
-/* The open run gets a slot. False: flush. */
-bool gather_close_run(struct mmu_gather *g)
+/* The run gets a slot. False: flush. */
+bool gather_close_run(struct mmu_gather *g, struct gather_run *run)
 {
-	u32 n = g->run_pages;
-	u64 pfn = g->run_next - n;
+	u64 slot = page_run(run->first, run->pages, run->flags & RUN_FLAGS);
 	struct gather_chain *c = g->chain;
 	struct gather_batch *b;
-	u64 slot = page_run(pfn, n, g->run_flags & RUN_FLAGS);
 
 	if (g->nr_chains > 1)
-		c += page_node(pfn_to_page(pfn)) % g->nr_chains;
-	g->run_pages = 0;
-	g->run_next = ~0ull;
-	g->nr_pages += n;
+		c += page_node(pfn_to_page(run->first)) % g->nr_chains;
+	g->nr_pages += run->pages;
+	run->pages = 0;
+	run->flags = RUN_SINGLE;
 	b = c->last;
-	if (unlikely(!b || b->nr == BATCH_SLOTS))
+	if (!b || b->nr == BATCH_SLOTS)
 		b = gather_more(g, c);
+	if (g->nr_chains == 1)
+		g->tail = b;
 	if (likely(b)) {
-		c->pages += n;
 		b->slot[b->nr++] = slot;
-	} else {
-		g->bundle[g->nr_bundle++] = slot;
-		if (g->nr_bundle == GATHER_BUNDLE)
-			return false;
+		return true;
 	}
-	if (unlikely(g->nr_pages >= g->limit))
-		return false;
-	g->run_room = min(g->limit - g->nr_pages, RUN_MAX);
-	return true;
+	g->bundle[g->nr_bundle++] = slot;
+	return g->nr_bundle < GATHER_BUNDLE - 1;	/* the last one is for the run that the caller opens now */
 }
 
 void gather_table(struct mmu_gather *g, pte_t *table, int level)
@@ -193,11 +188,7 @@ void gather_free_chain(struct gather_batch *b)
 {
 	while (b) {
 		struct gather_batch *next = b->next;
-		u64 pages = 0;
 
-		for (u32 i = 0; i < b->nr; i++)
-			pages += run_pages(b->slot[i]);
-		vm_event_add(VME_gather_pages, pages);
 		vm_event_add(VME_gather_runs, b->nr);
 		free_page_runs(b->slot, b->nr);
 		free_kpages(b, 0);
@@ -209,30 +200,27 @@ void gather_free_chain(struct gather_batch *b)
 /* Everything gathered is flushed now. */
 static void free_gathered(struct mmu_gather *g)
 {
+	vm_event_add(VME_gather_pages, g->nr_pages);
 	gather_hand_off(g);
 	for (unsigned i = 0; i < g->nr_chains; i++) {
 		gather_free_chain(g->chain[i].first);
-		g->chain[i] = (struct gather_chain){ NULL, NULL, 0, 0 };
+		g->chain[i] = (struct gather_chain){ NULL, NULL };
 	}
+	g->tail = NULL;
 	if (g->nr_bundle) {
-		u64 pages = 0;
-
-		for (u32 i = 0; i < g->nr_bundle; i++)
-			pages += run_pages(g->bundle[i]);
-		vm_event_add(VME_gather_pages, pages);
 		vm_event_add(VME_gather_runs, g->nr_bundle);
 		free_page_runs(g->bundle, g->nr_bundle);
 		g->nr_bundle = 0;
 	}
 	g->nr_pages = 0;
-	g->run_room = min(g->limit, RUN_MAX);
+	g->mark = 0;
 	free_tables_of(g);
 }
 
 void gather_flush(struct mmu_gather *g)
 {
-	if (g->run_pages)
-		gather_close_run(g);
+	if (g->run.pages)
+		gather_close_run(g, &g->run);
 	tlb_flush(g);
 	free_gathered(g);
 	cond_resched();

@@ -41,9 +41,16 @@ struct gather_batch {
 
 struct gather_chain {
 	struct gather_batch *first, *last;
-	u32 pages;			/* in its slots */
-	u32 mark;			/* pages when the last batch began */
 };
+
+/* The run that is being gathered, not yet in a slot: `pages` frames from `first` on. */
+struct gather_run {
+	u64 first;
+	u32 pages;
+	u32 flags;			/* RUN_*, and RUN_SINGLE if no page may follow */
+};
+
+#define RUN_SINGLE	0x100u
 
 struct mmu_gather {
 	struct mm *mm;
@@ -58,13 +65,11 @@ struct mmu_gather {
 	bool async;			/* chains of `limit` pages go to workers */
 	u8 lonely;			/* batches to come in which no runs are looked for: the last one had none */
 
-	/* the run that is being gathered: run_pages up to run_next, not yet in a slot */
-	u64 run_next;
-	u32 run_pages;
-	u32 run_room;			/* it may become that long */
-	u32 run_flags;			/* RUN_*, and SINGLE if it may not grow at all */
+	struct gather_run run;
 
+	struct gather_batch *tail;	/* of the only chain; NULL: none yet, or there are several */
 	u32 nr_pages;			/* in slots, since the last flush */
+	u32 mark;			/* nr_pages when the last batch began */
 	u32 limit;			/* of them: flush */
 	u32 nr_bundle;
 	u32 nr_works;			/* workers to join */
@@ -92,28 +97,37 @@ static inline void gather_range(struct mmu_gather *g, uintptr_t va, unsigned shi
 		g->shift = shift;
 }
 
-#define SINGLE 0x80000000u
-
-bool gather_close_run(struct mmu_gather *g);
+bool gather_close_run(struct mmu_gather *g, struct gather_run *run);
 
 /**
- * The page lost its mapping; after the flush it is freed, or loses its reference if it still has one (RUN_HELD). False:
- * full, flush before the next page. PTL held.
+ * The page lost its mapping; after the flush it is freed, or loses its reference if it still has one (RUN_HELD). `run` is
+ * g->run, or the caller's copy of it. False: no slot left, flush before the next page. PTL held.
  */
-static inline bool gather_page(struct mmu_gather *g, u64 pfn, u32 flags)
+static __always_inline bool gather_page(struct mmu_gather *g, struct gather_run *run, u64 pfn, u32 flags)
 {
+	struct gather_batch *b = g->tail;
 	bool more = true;
 
-	if (likely(pfn == g->run_next && flags == g->run_flags)) {
-		g->run_next = pfn + 1;
-		return ++g->run_pages < g->run_room;
+	if (likely(pfn == run->first + run->pages && flags == run->flags)) {
+		run->pages++;
+		return true;
 	}
-	if (likely(g->run_pages))
-		more = gather_close_run(g);
-	g->run_next = pfn + 1;
-	g->run_pages = 1;
-	g->run_flags = g->runs && !(flags & RUN_HELD) ? flags : flags | SINGLE;
+	if (likely(b && b->nr < BATCH_SLOTS && run->pages)) {
+		b->slot[b->nr++] = page_run(run->first, run->pages, run->flags & RUN_FLAGS);
+		g->nr_pages += run->pages;
+	} else if (run->pages) {
+		more = gather_close_run(g, run);
+	}
+	run->first = pfn;
+	run->pages = 1;
+	run->flags = flags | (g->runs && !(flags & RUN_HELD) ? 0 : RUN_SINGLE);
 	return more;
+}
+
+/** As many pages as may wait for a flush; looked at once per table. */
+static inline bool gather_is_full(const struct mmu_gather *g)
+{
+	return g->nr_pages + g->run.pages >= g->limit;
 }
 
 /** An unhooked, empty table; freed after the flush, and after nobody can be walking it. */

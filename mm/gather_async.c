@@ -117,7 +117,7 @@ void gather_hand_off(struct mmu_gather *g)
 
 		if (!b)
 			continue;
-		g->chain[i] = (struct gather_chain){ NULL, NULL, 0, 0 };
+		g->chain[i] = (struct gather_chain){ NULL, NULL };
 		work_init(&b->work, free_chain_work);
 		b->owner = g;
 		g->nr_works++;

@@ -212,7 +212,7 @@ static void free_frames(struct node *n, unsigned nid, u64 lo, u64 hi, unsigned s
 }
 
 /* n pages of one set whose descriptors are nobody's: neighbours become blocks. */
-static void free_pages_of(struct page **pages, unsigned n, unsigned set)
+static void free_array(struct page **pages, unsigned n, unsigned set)
 {
 	unsigned i = 0;
 
@@ -245,8 +245,8 @@ static void pcp_drain(struct pcp *pcp, unsigned set, u32 keep)
 	if (pcp->count[set] <= keep)
 		return;
 	vm_event(VME_pcp_drain);
-	/* The oldest ones go, in descending order as they were pushed: free_pages_of sees runs either way. */
-	free_pages_of(pcp->pages[set], pcp->count[set] - keep, set);
+	/* The oldest ones go, in descending order as they were pushed: free_array sees runs either way. */
+	free_array(pcp->pages[set], pcp->count[set] - keep, set);
 	memmove(pcp->pages[set], pcp->pages[set] + pcp->count[set] - keep, keep * sizeof(struct page *));
 	pcp->count[set] = keep;
 }
@@ -482,13 +482,14 @@ static inline void free_check(const struct page *p, unsigned order)
 }
 
 /* Debug: every page of a run. In other builds the gather has seen each page's state, and that must do. */
-static inline void run_check(struct page *p, u32 len, unsigned set)
+static inline void run_check(u64 lo, u64 hi, unsigned set)
 {
 #ifdef CONFIG_DEBUG
-	for (u32 i = 0; i < len; i++) {
-		free_check(p + i, 0);
+	for (struct page *p = pfn_to_page(lo); lo < hi; lo++, p++) {
+		free_check(p, 0);
 		if (set == DIRTY)
-			poison_fill(p + i);
+			poison_fill(p);
+		page_set_owner(p, PAGE_RESERVED, NULL);	/* so that freeing it twice is noticed */
 	}
 #endif
 }
@@ -496,7 +497,7 @@ static inline void run_check(struct page *p, u32 len, unsigned set)
 /* Apart, so that its caller need not keep p in memory. */
 static noinline void free_to_node(struct page *p, unsigned set)
 {
-	free_pages_of(&p, 1, set);
+	free_array(&p, 1, set);
 }
 
 void free_pages(struct page *p, unsigned order)
@@ -533,106 +534,112 @@ void free_kpages(void *va, unsigned order)
 		free_pages(virt_to_page(va), order);
 }
 
-/* To this CPU's stack if there is room; from the first page of another node on, to the nodes. Interrupts off. */
-static inline void free_many(struct pcp *pcp, unsigned set, struct page **pages, unsigned n)
-{
-	unsigned pushed = 0;
+#define PCP_RUN		16	/* longer runs go to the buddy system, which keeps them whole */
 
-	if (!n)
-		return;
-	if (pcp->count[set] + n <= PCP_HIGH)
-		pushed = pcp_push_home(pcp, set, pages, n);
-	if (pushed < n)
-		free_pages_of(pages + pushed, n - pushed, set);
+/* Slots that are neighbours, in either direction, are one run: [*lo, *hi). Returns how many slots that takes. */
+static inline unsigned merge_slots(const u64 *slots, unsigned n, u64 *lo, u64 *hi)
+{
+	u64 first = run_pfn(slots[0]), last = first + run_pages(slots[0]);
+	u32 flags = run_flags(slots[0]);
+	unsigned i;
+
+	for (i = 1; i < n && run_flags(slots[i]) == flags; i++) {
+		u64 pfn = run_pfn(slots[i]);
+
+		if (pfn == last)
+			last += run_pages(slots[i]);
+		else if (pfn + run_pages(slots[i]) == first)
+			first = pfn;
+		else
+			break;
+	}
+	*lo = first;
+	*hi = last;
+	return i;
 }
 
-/* Single pages of one set, not necessarily of one node. */
-static void free_singles(struct page **pages, unsigned n, unsigned set)
+/* One page whose reference we still have. Was it the last? */
+static bool drop_held(u64 slot, unsigned *set)
 {
-	unsigned long flags = irq_save();
-	struct pcp *pcp = this_cpu_ptr(&pcps);
+	struct page *p = pfn_to_page(run_pfn(slot));
 
-	free_many(pcp, set, pages, n);
-	irq_restore(flags);
+	if (!state_is_last((u64)atomic64_fetch_sub_release((s64)PAGE_REF_ONE, &p->state)))
+		return false;
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	if (!page_flag(p, PG_ZERO))
+		*set = DIRTY;	/* another owner wrote it */
+	return true;
 }
 
-/* A run of at least SHORT_RUN pages. Its node's lock is held already if it is `held`; returns the node whose lock is. */
-static struct node *free_run(u64 run, struct node *held, unsigned long *flags)
+static inline unsigned pcp_node(const struct pcp *pcp)
 {
-	u64 lo = run_pfn(run), hi = lo + run_pages(run);
-	unsigned set = run_flags(run) & RUN_ZERO ? ZERO : DIRTY;
+	return pcp->home >> 9 & 0x7f;
+}
 
+/* On this CPU's stack, if there is room and all are of its node. */
+static inline bool run_to_pcp(struct pcp *pcp, u64 lo, u64 hi, unsigned set)
+{
+	struct page *p = pfn_to_page(lo);
+
+	if (hi - lo > PCP_RUN || pcp->count[set] + (hi - lo) > PCP_HIGH ||
+	    page_node(p) != pcp_node(pcp) || page_node(p + (hi - lo) - 1) != pcp_node(pcp))
+		return false;
+	for (; lo < hi; lo++, p++)
+		pcp_push(pcp, set, p, pcp_node(pcp));
+	return true;
+}
+
+/* To the buddy system of the node; `held` is the one whose lock is held. Returns the one whose lock is held now. */
+static struct node *run_to_node(struct node *held, u64 lo, u64 hi, unsigned set)
+{
 	while (lo < hi) {
 		unsigned nid = page_node(pfn_to_page(lo));
-		struct node *n = &nodes[nid];
 		u64 end = hi;
 
 		/* Memory of two nodes may be neighbours. */
 		if (unlikely(page_node(pfn_to_page(hi - 1)) != nid))
 			for (end = lo + 1; page_node(pfn_to_page(end)) == nid; end++)
 				;
-		if (n != held) {
+		if (held != &nodes[nid]) {
 			if (held)
-				node_unlock(held, *flags);
-			*flags = node_lock(n);
-			held = n;
+				spin_unlock(&held->lock);
+			held = &nodes[nid];
+			node_lock(held);	/* interrupts are off already */
 		}
-		free_frames(n, nid, lo, end, set);
+		free_frames(held, nid, lo, end, set);
 		lo = end;
 	}
 	return held;
 }
 
-#define SHORT_RUN	4	/* shorter ones are as well off on the per-CPU lists */
-#define LOCK_RUNS	32	/* interrupts are off for so many */
-
 void free_page_runs(const u64 *runs, unsigned n)
 {
-	struct page *single[NR_SETS][64];
-	unsigned singles[NR_SETS] = { 0, 0 }, held_for = 0;
+	unsigned long flags = irq_save();
+	struct pcp *pcp = this_cpu_ptr(&pcps);
 	struct node *held = NULL;
-	unsigned long flags = 0;
 	u64 pages = 0;
 
-	for (unsigned i = 0; i < n; i++) {
-		u64 run = runs[i];
-		u32 len = run_pages(run);
-		unsigned set = run_flags(run) & RUN_ZERO ? ZERO : DIRTY;
-		struct page *p = pfn_to_page(run_pfn(run));
+	for (unsigned i = 0; i < n;) {
+		unsigned set = run_flags(runs[i]) & RUN_ZERO ? ZERO : DIRTY;
+		u64 lo, hi;
 
-		if (unlikely(run_flags(run) & RUN_HELD)) {
-			if (!state_is_last((u64)atomic64_fetch_sub_release((s64)PAGE_REF_ONE, &p->state)))
+		if (unlikely(run_flags(runs[i]) & RUN_HELD)) {
+			lo = run_pfn(runs[i]);
+			hi = lo + 1;
+			if (!drop_held(runs[i++], &set))
 				continue;
-			__atomic_thread_fence(__ATOMIC_ACQUIRE);
-			if (!page_flag(p, PG_ZERO))
-				set = DIRTY;	/* another owner wrote it */
+		} else {
+			i += merge_slots(&runs[i], n - i, &lo, &hi);
 		}
-		pages += len;
-		run_check(p, len, set);
-		if (len >= SHORT_RUN) {
-			held = free_run(run, held, &flags);
-			if (++held_for < LOCK_RUNS)
-				continue;
-		}
-		if (held) {
-			node_unlock(held, flags);
-			held = NULL;
-			held_for = 0;
-		}
-		for (; len && len < SHORT_RUN; len--, p++) {
-			single[set][singles[set]++] = p;
-			if (singles[set] == ARRAY_SIZE(single[0])) {
-				free_singles(single[set], singles[set], set);
-				singles[set] = 0;
-			}
-		}
+		pages += hi - lo;
+		run_check(lo, hi, set);
+		if (!run_to_pcp(pcp, lo, hi, set))
+			held = run_to_node(held, lo, hi, set);
 	}
 	if (held)
-		node_unlock(held, flags);
-	for (unsigned set = 0; set < NR_SETS; set++)
-		if (singles[set])
-			free_singles(single[set], singles[set], set);
+		spin_unlock(&held->lock);
 	vm_event_add(VME_pgfree, pages);
+	irq_restore(flags);
 }
 
 void put_page_slow(struct page *p, u64 state)

@@ -173,7 +173,8 @@ void schedule(void)
 	while (__atomic_load_n(&current->state, __ATOMIC_ACQUIRE) != TASK_RUNNING) {
 		irq_enable();
 		note_quiescent();
-		cpu_relax();
+		if (!host_run_work())
+			cpu_relax();
 	}
 	if (off)
 		irq_disable();
@@ -354,12 +355,17 @@ void host_quiescent(void)
 		host_fail("an operation ends inside rcu_read_lock");
 	note_quiescent();
 	host_poll();
+	host_fire_timers();
+	host_run_work();
 	if (__atomic_load_n(&callbacks, __ATOMIC_RELAXED))
 		run_callbacks();
 }
 
 void host_drain(void)
 {
+	lazy_tlb_drain();
+	while (host_run_work())
+		;
 	for (int i = 0; i < 3; i++) {
 		synchronize_rcu();
 		run_callbacks();

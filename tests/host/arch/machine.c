@@ -92,6 +92,7 @@ void host_boot(const struct host_config *config)
 		cpus[i]->curr = idle;
 		cpus[i]->idle = idle;
 	}
+	host_initcalls();
 }
 
 struct page *__real_alloc_pages(unsigned order, unsigned gfp);
