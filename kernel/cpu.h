@@ -25,8 +25,9 @@ struct cpu {
 	int node;
 	unsigned mem_node;	/* the nearest node with memory: where its allocations begin */
 	struct task *idle;
-	struct mm *active_mm;	/* whose root is loaded; this CPU, interrupts off */
-	/* the mm that the previous task had borrowed: dropped after the switch; this CPU, interrupts off */
+	/* whose root is loaded; written by this CPU, interrupts off (mm/context.c); others read it with acquire */
+	struct mm *active_mm;
+	/* the mm whose borrowing has ended and that is owed an mmdrop, after the switch; this CPU, interrupts off */
 	struct mm *drop_mm;
 	u64 stamp;		/* cpu_counter() when the CPU last changed between user, kernel and idle; this CPU */
 	/* counter units in user mode, kernel, idle; read by others without a lock: statistics */

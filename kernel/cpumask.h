@@ -64,6 +64,12 @@ static inline void cpumask_copy(struct cpumask *dst, const struct cpumask *src)
 		dst->bits[i] = __atomic_load_n(&src->bits[i], __ATOMIC_RELAXED);
 }
 
+static inline void cpumask_or(struct cpumask *dst, const struct cpumask *a, const struct cpumask *b)
+{
+	for (unsigned i = 0; i < CPUMASK_WORDS; i++)
+		dst->bits[i] = a->bits[i] | b->bits[i];
+}
+
 static inline void cpumask_and(struct cpumask *dst, const struct cpumask *a, const struct cpumask *b)
 {
 	for (unsigned i = 0; i < CPUMASK_WORDS; i++)

@@ -76,7 +76,6 @@ static int copy_parts(struct task *t, const struct clone_args_k *a)
 		t->mm = NULL;
 		return err;
 	}
-	t->active_mm = t->mm;
 	return arch_thread_user(t, task_trapframe(self), a->stack, a->tls, a->flags & CLONE_SETTLS);
 }
 
@@ -85,7 +84,7 @@ static void drop_parts(struct task *t)
 {
 	if (t->mm)
 		mmput(t->mm);
-	t->mm = t->active_mm = NULL;
+	t->mm = NULL;
 	if (t->fs)
 		fs_put(t->fs);
 	if (t->files)

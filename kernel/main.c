@@ -56,7 +56,6 @@ static void start_cpus(void)
 			panic("boot: no memory for CPU %u's idle task", cpu);
 		idle->flags = TF_KTHREAD | TF_IDLE;
 		idle->state = TASK_RUNNING;
-		idle->active_mm = &init_mm;
 		idle->cpu = cpu;
 		sched_fork(idle);
 		idle->cpu = cpu;

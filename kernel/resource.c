@@ -35,7 +35,7 @@ void task_times(struct task *t, u64 *utime, u64 *stime)
 	u64 run = task_runtime_ns(t), user = READ_ONCE(t->user_count), kernel = READ_ONCE(t->kernel_count);
 
 	*utime = share(run, user, user + kernel);
-	*stime = run - *utime;
+	*stime = run - *utime + READ_ONCE(t->lent_ns);
 }
 
 void usage_add_task(struct usage *u, struct task *t)

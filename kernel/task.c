@@ -27,7 +27,6 @@ struct task init_task = {
 	.refs = ATOMIC_INIT(1),
 	.wake_lock = SPINLOCK_INIT(RANK_TASK_PI),
 	.on_cpu = 1,
-	.active_mm = &init_mm,
 	.flags = TF_KTHREAD | TF_IDLE,
 	.comm = "swapper/0",
 	.proc = &kernel_process,

@@ -49,6 +49,7 @@ struct task {
 	u64 vruntime;			/* r. weighted nanoseconds */
 	u64 exec_start;			/* r. clock_ns when it was last charged */
 	u64 runtime;			/* r. nanoseconds */
+	u64 lent_ns;			/* c. workers' time spent for this task: counts as its time in the kernel */
 	u64 slice_end;			/* r */
 	struct rb_node rq_node;		/* r */
 	struct cpumask affinity;	/* r */
@@ -58,7 +59,6 @@ struct task {
 	/* memory */
 	/* c; others under task_mm_lock rules of process.h. NULL for kernel threads and after exit */
 	struct mm *mm;
-	struct mm *active_mm;		/* c, interrupts off */
 	u32 pagefault_disabled;		/* c */
 	u32 min_flt, maj_flt;		/* c */
 

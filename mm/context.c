@@ -1,61 +1,60 @@
 /*
- * Which address space a CPU has loaded: switching, lazy use by kernel threads, exec and exit.
+ * Which address space a CPU has loaded: switching, exec and exit. What keeps a borrowed one alive is
+ * kernel/lazy_tlb.c's business.
  *
- * A kernel thread borrows the page tables of whoever ran before it (task->active_mm) and holds a counted reference
- * on that struct mm (policy "refcount" of mechanism 3); init_mm needs none. task->mm, task->active_mm and
- * cpu->active_mm change together with interrupts off.
+ * cpu->active_mm is the address space whose root is loaded. task->mm and what the CPU borrows change together, with
+ * interrupts off. It is published after the root was loaded: another CPU that reads something else there knows that this
+ * one is done with the mm that it asks about (it can not come back to an mm without users).
  *
  * cpumask: the bit is set, with a full fence, before the root is loaded. It is cleared after another root was loaded,
- * on ports where that drops all translations; where entries outlive the switch (ARCH_HAS_ASID) it stays until a flush
+ * on ports where that drops all translations, and where the mm is dead; else (ARCH_HAS_ASID) it stays until a flush
  * finds the mm unloaded.
  */
 #include <arch/ctx.h>
 #include <arch/tlb.h>
 
 #include "kernel/cpu.h"
+#include "kernel/lazy_tlb.h"
 #include "kernel/printk.h"
 #include "kernel/process.h"
+#include "kernel/race.h"
 #include "kernel/task.h"
 #include "mm/mm.h"
-#include "mm/vmstat.h"
 
-static void load_mm(struct cpu *c, struct mm *next)
+void load_mm(struct cpu *c, struct mm *next)
 {
 	struct mm *prev = c->active_mm;
 
 	if (!cpumask_test(&next->cpumask, c->id))
 		cpumask_set(&next->cpumask, c->id);
 	smp_mb();	/* the bit before the root: pairs with flush() in mm/tlb.c */
-	c->active_mm = next;
+#ifdef BREAK_LAZY_EARLY_CLEAR
+	cpumask_clear(&prev->cpumask, c->id);
+	smp_store_release(&c->active_mm, next);
+	race_point("lazy:before-load");
 	arch_mm_switch(prev, next, c->id);
-	if (!ARCH_HAS_ASID)
+	return;
+#endif
+	arch_mm_switch(prev, next, c->id);
+	if (!ARCH_HAS_ASID || !atomic_read(&prev->users))
 		cpumask_clear(&prev->cpumask, c->id);
+	smp_store_release(&c->active_mm, next);	/* the last that we do with prev: pairs with find_holders */
 }
 
 void switch_mm(struct task *prev, struct task *next)
 {
 	struct cpu *c = this_cpu();
+	struct mm *old = c->active_mm;
 
 	if (!next->mm) {
-		next->active_mm = c->active_mm;
-		if (prev->mm) {
-			vm_event(VME_lazy_tlb_switches);
-			if (c->active_mm != &init_mm) {
-				vm_event(VME_lazy_tlb_refs);
-				mmgrab(c->active_mm);
-			}
-		} else {
-			prev->active_mm = NULL;		/* its reference goes to next */
-		}
+		if (prev->mm)
+			lazy_tlb_enter(c);
 		return;
 	}
-	if (next->mm != c->active_mm)
+	if (next->mm != old)
 		load_mm(c, next->mm);
-	next->active_mm = next->mm;
-	if (!prev->mm) {
-		c->drop_mm = prev->active_mm;
-		prev->active_mm = NULL;
-	}
+	if (!prev->mm)
+		c->drop_mm = lazy_tlb_leave(old);
 }
 
 void switch_mm_finish(struct task *prev)
@@ -65,30 +64,31 @@ void switch_mm_finish(struct task *prev)
 
 	if (mm) {
 		c->drop_mm = NULL;
-		if (mm != &init_mm)
-			mmdrop(mm);
+		mmdrop(mm);
 	}
 }
 
 void exec_mmap(struct mm *mm)
 {
 	struct task *t = current;
-	struct mm *old = t->mm, *lazy = NULL;
+	struct mm *old = t->mm, *left, *owed = NULL;
+	struct cpu *c;
 
 	task_mm_lock(t);
 	irq_disable();
+	c = this_cpu();
+	left = c->active_mm;
+	if (left != mm)		/* a kernel thread may have borrowed it already */
+		load_mm(c, mm);
 	if (!old)
-		lazy = t->active_mm;	/* a kernel thread becomes a program */
-	if (this_cpu()->active_mm != mm)	/* it may be the one that it borrows */
-		load_mm(this_cpu(), mm);
+		owed = lazy_tlb_leave(left);
 	t->mm = mm;
-	t->active_mm = mm;
 	irq_enable();
 	task_mm_unlock(t);
 	if (old)
 		mmput(old);
-	else if (lazy != &init_mm)
-		mmdrop(lazy);
+	else if (owed)
+		mmdrop(owed);
 }
 
 void exit_mm(void)
@@ -98,9 +98,9 @@ void exit_mm(void)
 
 	if (!mm)
 		return;
-	mmgrab(mm);		/* from now on only borrowed */
 	task_mm_lock(t);
 	irq_disable();
+	lazy_tlb_enter(this_cpu());	/* from now on it is only borrowed */
 	t->mm = NULL;
 	irq_enable();
 	task_mm_unlock(t);

@@ -1,10 +1,14 @@
 /*
- * mmu_gather, policy "off": unhook, flush, free, in bounded batches. See gather.h.
+ * mmu_gather: unhook, flush, free, in bounded batches. See gather.h; who frees is decided in gather_async.c.
  *
  * A gather belongs to one task; it has no lock. mm->tlb_pending counts gathers between begin and end: gather_begin's
  * increment is a full fence before the first entry is unhooked; gather_end reads the count before its last flush. If B
  * skipped an entry because A had already unhooked it, then A's increment came before B read the entry, and A's
  * decrement comes after A's flush: B sees the count above one, or A has flushed.
+ *
+ * Memory for slots may run out: then the bundle on the stack takes what comes. When gather_page() is called there are two
+ * slots free in it, one for the run that the page may end, one for the run that it opens; when there is only one left,
+ * gather_page() says so, and the caller flushes.
  *
  * Tables: freed at once if nobody else can be walking them (the mm is dying, or its only user is the caller, who is
  * here); else after a grace period, because lockless walkers have interrupts off, which delays it.
@@ -15,13 +19,15 @@
 
 #include "kernel/rcu.h"
 #include "kernel/sched.h"
+#include "kernel/task.h"
+#include "lib/string.h"
 #include "mm/palloc.h"
 #include "mm/pgtable.h"
 #include "mm/slab.h"
 #include "mm/tlb.h"
 #include "mm/vmstat.h"
 
-#define BATCH_SLOTS ((PAGE_SIZE - sizeof(struct gather_batch)) / sizeof(struct page *))
+#define LONELY 32
 
 struct table_batch {
 	struct rcu_head rcu;
@@ -42,37 +48,76 @@ void gather_begin(struct mmu_gather *g, struct mm *mm, bool full_mm)
 	g->full_mm = full_mm;
 	g->need_full = false;
 	g->exclusive = full_mm || (mm == current->mm && atomic_read(&mm->users) == 1);
+	g->run.pages = 0;
+	g->run.flags = RUN_SINGLE;
+	g->tail = NULL;
+	g->mark = 0;
+	g->lonely = 0;
 	g->nr_pages = 0;
-	g->active = &g->local;
+	g->nr_bundle = 0;
+	g->nr_works = 0;
 	g->table_list = NULL;
-	g->local.next = NULL;
-	g->local.nr = 0;
-	g->local.max = GATHER_BUNDLE;
+	gather_choose(g);
+	memset(g->chain, 0, g->nr_chains * sizeof(g->chain[0]));
 	range_reset(g);
 	if (!g->exclusive)
 		atomic_inc_return(&mm->tlb_pending);
 }
 
-/* The active batch is full: another one, if there is memory and the bound allows. */
-bool gather_more(struct mmu_gather *g)
+/* The chain's last batch is full, or there is none: another one, if there is memory. */
+static struct gather_batch *gather_more(struct mmu_gather *g, struct gather_chain *c)
 {
 	struct gather_batch *b;
 
-	g->nr_pages += g->active->nr;
-	if (g->nr_pages >= GATHER_MAX_PAGES - BATCH_SLOTS)
-		return false;
+	/* A batch of single pages: runs are not worth looking for in the next few. */
+	if (g->lonely && !--g->lonely) {
+		g->runs = true;
+	} else if (c->last && g->runs && g->nr_pages - g->mark <= BATCH_SLOTS + BATCH_SLOTS / 16) {
+		g->runs = false;
+		g->lonely = LONELY;
+	}
+	g->mark = g->nr_pages;
+	if (!c->last && g->nr_bundle < GATHER_BUNDLE - 2)
+		return NULL;	/* few pages: the stack will do */
 	b = alloc_kpages(0, GFP_NOWAIT | GFP_NOWARN);
 	if (!b) {
 		vm_event(VME_gather_no_batch);
-		return false;
+		return NULL;
 	}
 	b->next = NULL;
 	b->nr = 0;
-	b->max = BATCH_SLOTS;
-	g->active->next = b;
-	g->active = b;
+	if (c->last)
+		c->last->next = b;
+	else
+		c->first = b;
+	c->last = b;
 	vm_event(VME_gather_batches);
-	return true;
+	return b;
+}
+
+/* The run gets a slot. False: flush. */
+bool gather_close_run(struct mmu_gather *g, struct gather_run *run)
+{
+	u64 slot = page_run(run->first, run->pages, run->flags & RUN_FLAGS);
+	struct gather_chain *c = g->chain;
+	struct gather_batch *b;
+
+	if (g->nr_chains > 1)
+		c += page_node(pfn_to_page(run->first)) % g->nr_chains;
+	g->nr_pages += run->pages;
+	run->pages = 0;
+	run->flags = RUN_SINGLE;
+	b = c->last;
+	if (!b || b->nr == BATCH_SLOTS)
+		b = gather_more(g, c);
+	if (g->nr_chains == 1)
+		g->tail = b;
+	if (likely(b)) {
+		b->slot[b->nr++] = slot;
+		return true;
+	}
+	g->bundle[g->nr_bundle++] = slot;
+	return g->nr_bundle < GATHER_BUNDLE - 1;	/* the last one is for the run that the caller opens now */
 }
 
 void gather_table(struct mmu_gather *g, pte_t *table, int level)
@@ -91,7 +136,9 @@ static void tlb_flush(struct mmu_gather *g)
 		return;
 	vm_event(VME_gather_flushes);
 #ifndef BREAK_GATHER_NO_FLUSH
-	if (g->full_mm || g->need_full)
+	if (g->full_mm)
+		flush_tlb_dying(g->mm, g->tables);
+	else if (g->need_full)
 		flush_tlb_mm(g->mm, g->tables);
 	else
 		flush_tlb_range(g->mm, g->start, g->end, g->shift, g->tables);
@@ -137,58 +184,45 @@ static void free_tables_of(struct mmu_gather *g)
 	free_table_list(list);
 }
 
-/* After the flush: pages that zap_page() left a reference on lose it; those that others still hold leave the array. */
-static unsigned drop_held(struct page **pages, unsigned n)
+void gather_free_chain(struct gather_batch *b)
 {
-	unsigned kept = 0;
-
-	for (unsigned i = 0; i < n; i++) {
-		struct page *p = pages[i];
-
-		if (page_refs(p)) {
-			if (!state_is_last((u64)atomic64_fetch_sub_release((s64)PAGE_REF_ONE, &p->state)))
-				continue;
-			__atomic_thread_fence(__ATOMIC_ACQUIRE);
-		}
-		pages[kept++] = p;
-	}
-	return kept;
-}
-
-static void free_batch(struct mmu_gather *g, struct page **pages, unsigned n)
-{
-	vm_event_add(VME_gather_pages, n);
-	if (!g->exclusive)
-		n = drop_held(pages, n);
-	free_page_bulk(pages, n);
-}
-
-static void free_batches(struct mmu_gather *g)
-{
-	struct gather_batch *b = g->local.next;
-
-	if (g->local.nr) {
-		free_batch(g, g->local.pages, g->local.nr);
-		g->local.nr = 0;
-	}
 	while (b) {
 		struct gather_batch *next = b->next;
 
-		free_batch(g, b->pages, b->nr);
+		vm_event_add(VME_gather_runs, b->nr);
+		free_page_runs(b->slot, b->nr);
 		free_kpages(b, 0);
 		b = next;
 		cond_resched();
 	}
-	g->local.next = NULL;
-	g->active = &g->local;
+}
+
+/* Everything gathered is flushed now. */
+static void free_gathered(struct mmu_gather *g)
+{
+	vm_event_add(VME_gather_pages, g->nr_pages);
+	gather_hand_off(g);
+	for (unsigned i = 0; i < g->nr_chains; i++) {
+		gather_free_chain(g->chain[i].first);
+		g->chain[i] = (struct gather_chain){ NULL, NULL };
+	}
+	g->tail = NULL;
+	if (g->nr_bundle) {
+		vm_event_add(VME_gather_runs, g->nr_bundle);
+		free_page_runs(g->bundle, g->nr_bundle);
+		g->nr_bundle = 0;
+	}
 	g->nr_pages = 0;
+	g->mark = 0;
+	free_tables_of(g);
 }
 
 void gather_flush(struct mmu_gather *g)
 {
+	if (g->run.pages)
+		gather_close_run(g, &g->run);
 	tlb_flush(g);
-	free_batches(g);
-	free_tables_of(g);
+	free_gathered(g);
 	cond_resched();
 }
 
@@ -199,9 +233,8 @@ void gather_end(struct mmu_gather *g)
 		g->need_full = true;
 		g->tables = true;
 	}
-	tlb_flush(g);
-	free_batches(g);
-	free_tables_of(g);
+	gather_flush(g);
+	gather_join(g);
 	if (!g->exclusive)
 		atomic_dec_return(&g->mm->tlb_pending);
 }

@@ -1,27 +1,56 @@
 #pragma once
 /*
  * mmu_gather: unhook entries, flush TLBs, then free pages and tables, in that order and in batches (mechanism 1 of
- * the five; policy "off": bounded number of batches, freed inline).
+ * the five).
  *
  * Life of a gather:	gather_begin -> (unhook entries under the PTL; gather_page / gather_table)* -> gather_end
  * A page that was gathered is not freed before the flush that covers its entry has returned. gather_page returns false
  * when the caller should drop its lock and call gather_flush.
  *
+ * What is gathered are runs of physically contiguous pages (vm.gather_runs=1), or single pages (0): one slot each. The
+ * first slots are on the stack, then come pages of slots, in one chain or in one for each NUMA node of the pages.
+ * vm.free_async says who frees the chains once they are flushed: the gatherer, or workers that it joins before
+ * gather_end returns (gather_async.c).
+ *
  * Two gathers on one mm at once (MADV_DONTNEED in two threads): mm->tlb_pending counts them; one that ends while
  * another is pending flushes the whole mm, because the other may have unhooked entries (now none, so this one skipped
  * them) that it has not flushed.
  */
+#include "kernel/wait.h"
+#include "kernel/workqueue.h"
 #include "mm/mm.h"
+#include "mm/palloc.h"
 
-#define GATHER_BUNDLE		8	/* page slots on the stack */
-/* gathered before a flush at the latest; freed between two yields at the most */
+#define GATHER_BUNDLE		8	/* slots on the stack */
+#define GATHER_NODES		16	/* chains; nodes beyond share */
+/* Gathered before a flush at the latest, unless somebody else frees; freed between two yields at the most. */
 #define GATHER_MAX_PAGES	10000
 
+enum free_async { FREE_OFF, FREE_BATCH, FREE_NODE, FREE_ZAP };
+
+/* A page full of slots. Once its chain is handed to a worker, the first one carries the work. */
 struct gather_batch {
 	struct gather_batch *next;
-	u32 nr, max;
-	struct page *pages[];
+	u32 nr;
+	struct work work;
+	struct mmu_gather *owner;	/* waits for the worker */
+	u64 slot[];			/* page_run() */
 };
+
+#define BATCH_SLOTS ((u32)((PAGE_SIZE - sizeof(struct gather_batch)) / sizeof(u64)))
+
+struct gather_chain {
+	struct gather_batch *first, *last;
+};
+
+/* The run that is being gathered, not yet in a slot: `pages` frames from `first` on. */
+struct gather_run {
+	u64 first;
+	u32 pages;
+	u32 flags;			/* RUN_*, and RUN_SINGLE if no page may follow */
+};
+
+#define RUN_SINGLE	0x100u
 
 struct mmu_gather {
 	struct mm *mm;
@@ -31,17 +60,30 @@ struct mmu_gather {
 	bool full_mm;			/* the address space is dying: nobody can use it any more */
 	bool need_full;			/* concurrent gathers */
 	bool exclusive;			/* nobody but the caller can walk these tables: they need no grace period */
-	u32 nr_pages;			/* in full batches, since the last flush */
-	struct gather_batch *active;
-	struct page *table_list;	/* tables to free, linked through struct page.link[0] */
-	struct gather_batch local;
-	struct page *bundle[GATHER_BUNDLE];	/* local's slots: must follow it */
+	bool runs;			/* vm.gather_runs, when it began */
+	u8 nr_chains;
+	bool async;			/* chains of `limit` pages go to workers */
+	u8 lonely;			/* batches to come in which no runs are looked for: the last one had none */
+
+	struct gather_run run;
+
+	struct gather_batch *tail;	/* of the only chain; NULL: none yet, or there are several */
+	u32 nr_pages;			/* in slots, since the last flush */
+	u32 mark;			/* nr_pages when the last batch began */
+	u32 limit;			/* of them: flush */
+	u32 nr_bundle;
+	u32 nr_works;			/* workers to join */
+	atomic64_t worker_ns;		/* a. what they spent */
+	struct completion done;		/* once for each */
+	struct page *table_list;	/* tables to free, linked through struct page.private */
+	u64 bundle[GATHER_BUNDLE];
+	struct gather_chain chain[GATHER_NODES];
 };
 
 void gather_begin(struct mmu_gather *g, struct mm *mm, bool full_mm);
-/** Flush what is pending, free everything. Sleeps (yields). */
+/** Flush what is pending, free everything, join workers. Sleeps. */
 void gather_end(struct mmu_gather *g);
-/** Flush and free what was gathered so far. Yields; no lock held. */
+/** Flush and free what was gathered so far, or hand it to a worker. Yields; no lock held. */
 void gather_flush(struct mmu_gather *g);
 
 /** An entry of size 2^shift at va was unhooked: the range that must be flushed grows. */
@@ -55,21 +97,48 @@ static inline void gather_range(struct mmu_gather *g, uintptr_t va, unsigned shi
 		g->shift = shift;
 }
 
-bool gather_more(struct mmu_gather *g);
+bool gather_close_run(struct mmu_gather *g, struct gather_run *run);
 
 /**
- * The page lost its mapping; after the flush it is freed, or loses its reference if it still has one. False: full,
- * flush before the next page. PTL held.
+ * The page lost its mapping; after the flush it is freed, or loses its reference if it still has one (RUN_HELD). `run` is
+ * g->run, or the caller's copy of it. False: no slot left, flush before the next page. PTL held.
  */
-static inline bool gather_page(struct mmu_gather *g, struct page *p)
+static __always_inline bool gather_page(struct mmu_gather *g, struct gather_run *run, u64 pfn, u32 flags)
 {
-	struct gather_batch *b = g->active;
+	struct gather_batch *b = g->tail;
+	bool more = true;
 
-	b->pages[b->nr++] = p;
-	if (likely(b->nr < b->max))
+	if (likely(pfn == run->first + run->pages && flags == run->flags)) {
+		run->pages++;
 		return true;
-	return gather_more(g);
+	}
+	if (likely(b && b->nr < BATCH_SLOTS && run->pages)) {
+		b->slot[b->nr++] = page_run(run->first, run->pages, run->flags & RUN_FLAGS);
+		g->nr_pages += run->pages;
+	} else if (run->pages) {
+		more = gather_close_run(g, run);
+	}
+	run->first = pfn;
+	run->pages = 1;
+	run->flags = flags | (g->runs && !(flags & RUN_HELD) ? 0 : RUN_SINGLE);
+	return more;
+}
+
+/** As many pages as may wait for a flush; looked at once per table. */
+static inline bool gather_is_full(const struct mmu_gather *g)
+{
+	return g->nr_pages + g->run.pages >= g->limit;
 }
 
 /** An unhooked, empty table; freed after the flush, and after nobody can be walking it. */
 void gather_table(struct mmu_gather *g, pte_t *table, int level);
+
+/* gather_async.c */
+/** Which policy a gather that begins now has, and how many pages it may gather. */
+void gather_choose(struct mmu_gather *g);
+/** Flushed chains go to workers, as the policy has it; what stays in g->chain is to be freed inline. */
+void gather_hand_off(struct mmu_gather *g);
+/** Wait for all workers; their time is charged to the current task. */
+void gather_join(struct mmu_gather *g);
+/** Free a flushed chain and its batches. Yields. */
+void gather_free_chain(struct gather_batch *b);

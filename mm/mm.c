@@ -5,6 +5,7 @@
 #include "mm/palloc.h"
 
 #include "kernel/fsapi.h"
+#include "kernel/lazy_tlb.h"
 #include "kernel/printk.h"
 #include "lib/string.h"
 #include "mm/fault.h"
@@ -52,6 +53,12 @@ void mmdrop(struct mm *mm)
 	if (!atomic_dec_and_test(&mm->count))
 		return;
 	ASSERT(mm != &init_mm && !atomic_read(&mm->users), "mm freed with %d users", atomic_read(&mm->users));
+	if (lazy_tlb_release(mm))
+		mm_free(mm);
+}
+
+void mm_free(struct mm *mm)
+{
 	arch_mm_destroy(mm);
 	pt_free_root(mm->root);
 	kmem_cache_free(mm_cache, mm);
@@ -62,6 +69,8 @@ static void exit_mmap(struct mm *mm)
 {
 	struct mmu_gather g;
 
+	if (free_async_policy() == FREE_ZAP)
+		zap_parallel(mm);	/* what it leaves is a few tables, or all if it could not */
 	gather_begin(&g, mm, true);
 	for (struct vma *vma = vma_first(mm), *next; vma; vma = next) {
 		next = vma_next(vma);
@@ -90,6 +99,7 @@ void mm_init(void)
 	mm_cache = kmem_cache_create("mm", sizeof(struct mm), 0, NULL);
 	rwsem_init(&init_mm.mmap_lock, RANK_MMAP);
 	init_mm.vmas = RB_ROOT;
+	lazy_tlb_init();
 	vma_init();
 	zero_page_init();
 }

@@ -119,6 +119,7 @@ struct mm {
 	struct file *exe_file;		/* m. counted */
 	int dumpable;
 	u32 def_flags;			/* m. VM_LOCKED for new mappings: mlockall(MCL_FUTURE) */
+	struct mm *dead_next;		/* kernel/lazy_tlb.c: dead, waiting for CPUs to leave */
 	/* m. their files are put when the lock is dropped: mmap_write_unlock() in mm/vma.h */
 	struct vma *dead_vmas;
 };
@@ -143,6 +144,8 @@ static inline void mmgrab(struct mm *mm)
 }
 /** Drop the struct. Any context with interrupts on or off. */
 void mmdrop(struct mm *mm);
+/** No references, and no CPU has its root loaded: kernel/lazy_tlb.c. Any context. */
+void mm_free(struct mm *mm);
 
 /** exec: the current task leaves its mm and uses `mm` from now on (takes the caller's user reference). Sleeps. */
 void exec_mmap(struct mm *mm);

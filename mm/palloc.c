@@ -198,8 +198,21 @@ static bool pcp_refill(struct pcp *pcp, unsigned nid, unsigned set)
 	return true;
 }
 
-/* n pages of one set whose descriptors are nobody's: runs become blocks. */
-static void free_runs(struct page **pages, unsigned n, unsigned set)
+/* Frames [lo, hi) of one node and set, as the largest blocks they form. z */
+static void free_frames(struct node *n, unsigned nid, u64 lo, u64 hi, unsigned set)
+{
+	while (lo < hi) {
+		unsigned order = lo ? (unsigned)__builtin_ctzll(lo) : MAX_ORDER;
+
+		if (order > MAX_ORDER || lo + (1ull << order) > hi)
+			order = min((unsigned)MAX_ORDER, (unsigned)ilog2(hi - lo));
+		buddy_free(n, nid, lo, order, set);
+		lo += 1ull << order;
+	}
+}
+
+/* n pages of one set whose descriptors are nobody's: neighbours become blocks. */
+static void free_array(struct page **pages, unsigned n, unsigned set)
 {
 	unsigned i = 0;
 
@@ -221,14 +234,7 @@ static void free_runs(struct page **pages, unsigned n, unsigned set)
 				else
 					break;
 			}
-			while (lo < hi) {
-				unsigned order = lo ? (unsigned)__builtin_ctzll(lo) : MAX_ORDER;
-
-				while (order > MAX_ORDER || lo + (1ull << order) > hi)
-					order = min(order - 1, (unsigned)ilog2(hi - lo));
-				buddy_free(node, nid, lo, order, set);
-				lo += 1ull << order;
-			}
+			free_frames(node, nid, lo, hi, set);
 		}
 		node_unlock(node, flags);
 	}
@@ -239,8 +245,8 @@ static void pcp_drain(struct pcp *pcp, unsigned set, u32 keep)
 	if (pcp->count[set] <= keep)
 		return;
 	vm_event(VME_pcp_drain);
-	/* The oldest ones go, in descending order as they were pushed: free_runs sees runs either way. */
-	free_runs(pcp->pages[set], pcp->count[set] - keep, set);
+	/* The oldest ones go, in descending order as they were pushed: free_array sees runs either way. */
+	free_array(pcp->pages[set], pcp->count[set] - keep, set);
 	memmove(pcp->pages[set], pcp->pages[set] + pcp->count[set] - keep, keep * sizeof(struct page *));
 	pcp->count[set] = keep;
 }
@@ -468,22 +474,40 @@ void *alloc_kpages(unsigned order, unsigned gfp)
 
 /* ---- freeing ---- */
 
-static void free_check(struct page *p, unsigned order)
+static noinline void free_refused(const struct page *p, unsigned order)
 {
-	enum page_type t = page_type(p);
+	panic("page %#llx of order %u freed as order %u: type %d, state %#llx", (unsigned long long)page_to_pfn(p),
+	      page_order(p), order, page_type(p), (unsigned long long)page_state(p));
+}
 
-	ASSERT(t != PAGE_BUDDY && t != PAGE_PCP && t != PAGE_RESERVED && t != PAGE_TAIL,
-	       "page %#llx freed twice or never allocated (type %d)", (unsigned long long)page_to_pfn(p), t);
-	ASSERT(page_mapcount(p) == 0 && !page_flag(p, PG_LRU), "page %#llx freed while in use, state %#llx",
-	       (unsigned long long)page_to_pfn(p), (unsigned long long)page_state(p));
-	ASSERT(page_order(p) == order, "page %#llx of order %u freed as order %u", (unsigned long long)page_to_pfn(p),
-	       page_order(p), order);
+/* Freed twice, never allocated, still mapped, or with another order than it was allocated with? */
+static inline void free_check(const struct page *p, unsigned order)
+{
+	const u32 never = 1u << PAGE_BUDDY | 1u << PAGE_PCP | 1u << PAGE_RESERVED | 1u << PAGE_TAIL;
+	u64 w = READ_ONCE(p->word);
+
+	if (unlikely((never >> (w & 0xf) & 1) || (w >> 4 & 0x1f) != order ||
+		     (page_state(p) & (PAGE_COUNT_MASK << PAGE_MAP_SHIFT | PG_LRU))))
+		free_refused(p, order);
+}
+
+/* Debug: every page of a run. In other builds the gather has seen each page's state, and that must do. */
+static inline void run_check(u64 lo, u64 hi, unsigned set)
+{
+#ifdef CONFIG_DEBUG
+	for (struct page *p = pfn_to_page(lo); lo < hi; lo++, p++) {
+		free_check(p, 0);
+		if (set == DIRTY)
+			poison_fill(p);
+		page_set_owner(p, PAGE_RESERVED, NULL);	/* so that freeing it twice is noticed */
+	}
+#endif
 }
 
 /* Apart, so that its caller need not keep p in memory. */
 static noinline void free_to_node(struct page *p, unsigned set)
 {
-	free_runs(&p, 1, set);
+	free_array(&p, 1, set);
 }
 
 void free_pages(struct page *p, unsigned order)
@@ -520,44 +544,111 @@ void free_kpages(void *va, unsigned order)
 		free_pages(virt_to_page(va), order);
 }
 
-/* To this CPU's stack if there is room; from the first page of another node on, to the nodes. Interrupts off. */
-static inline void free_many(struct pcp *pcp, unsigned set, struct page **pages, unsigned n)
-{
-	unsigned pushed = 0;
+#define PCP_RUN		16	/* longer runs go to the buddy system, which keeps them whole */
 
-	if (!n)
-		return;
-	if (pcp->count[set] + n <= PCP_HIGH)
-		pushed = pcp_push_home(pcp, set, pages, n);
-	if (pushed < n)
-		free_runs(pages + pushed, n - pushed, set);
+/* Slots that are neighbours, in either direction, are one run: [*lo, *hi). Returns how many slots that takes. */
+static inline unsigned merge_slots(const u64 *slots, unsigned n, u64 *lo, u64 *hi)
+{
+	u64 first = run_pfn(slots[0]), last = first + run_pages(slots[0]);
+	u32 flags = run_flags(slots[0]);
+	unsigned i;
+
+	for (i = 1; i < n && run_flags(slots[i]) == flags; i++) {
+		u64 pfn = run_pfn(slots[i]);
+
+		if (pfn == last)
+			last += run_pages(slots[i]);
+		else if (pfn + run_pages(slots[i]) == first)
+			first = pfn;
+		else
+			break;
+	}
+	*lo = first;
+	*hi = last;
+	return i;
 }
 
-void free_page_bulk(struct page **pages, unsigned n)
+/* One page whose reference we still have. Was it the last? */
+static bool drop_held(u64 slot, unsigned *set)
 {
-	struct page **zero = pages + n;		/* zero pages collect at the end of the array */
-	unsigned dirty = 0;
-	struct pcp *pcp;
-	unsigned long flags;
+	struct page *p = pfn_to_page(run_pfn(slot));
 
-	vm_event_add(VME_pgfree, n);
-	for (struct page **p = pages; p < zero;) {
-		struct page *page = *p;
+	if (!state_is_last((u64)atomic64_fetch_sub_release((s64)PAGE_REF_ONE, &p->state)))
+		return false;
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	if (!page_flag(p, PG_ZERO))
+		*set = DIRTY;	/* another owner wrote it */
+	return true;
+}
 
-		free_check(page, 0);
-		if (unlikely(page_flag(page, PG_ZERO))) {
-			*p = *--zero;
-			*zero = page;
-			continue;
+static inline unsigned pcp_node(const struct pcp *pcp)
+{
+	return pcp->home >> 9 & 0x7f;
+}
+
+/* On this CPU's stack, if there is room and all are of its node. */
+static inline bool run_to_pcp(struct pcp *pcp, u64 lo, u64 hi, unsigned set)
+{
+	struct page *p = pfn_to_page(lo);
+
+	if (hi - lo > PCP_RUN || pcp->count[set] + (hi - lo) > PCP_HIGH ||
+	    page_node(p) != pcp_node(pcp) || page_node(p + (hi - lo) - 1) != pcp_node(pcp))
+		return false;
+	for (; lo < hi; lo++, p++)
+		pcp_push(pcp, set, p, pcp_node(pcp));
+	return true;
+}
+
+/* To the buddy system of the node; `held` is the one whose lock is held. Returns the one whose lock is held now. */
+static struct node *run_to_node(struct node *held, u64 lo, u64 hi, unsigned set)
+{
+	while (lo < hi) {
+		unsigned nid = page_node(pfn_to_page(lo));
+		u64 end = hi;
+
+		/* Memory of two nodes may be neighbours. */
+		if (unlikely(page_node(pfn_to_page(hi - 1)) != nid))
+			for (end = lo + 1; page_node(pfn_to_page(end)) == nid; end++)
+				;
+		if (held != &nodes[nid]) {
+			if (held)
+				spin_unlock(&held->lock);
+			held = &nodes[nid];
+			node_lock(held);	/* interrupts are off already */
 		}
-		poison_fill(page);
-		p++;
+		free_frames(held, nid, lo, end, set);
+		lo = end;
 	}
-	dirty = (unsigned)(zero - pages);
-	flags = irq_save();
-	pcp = this_cpu_ptr(&pcps);
-	free_many(pcp, DIRTY, pages, dirty);
-	free_many(pcp, ZERO, zero, n - dirty);
+	return held;
+}
+
+void free_page_runs(const u64 *runs, unsigned n)
+{
+	unsigned long flags = irq_save();
+	struct pcp *pcp = this_cpu_ptr(&pcps);
+	struct node *held = NULL;
+	u64 pages = 0;
+
+	for (unsigned i = 0; i < n;) {
+		unsigned set = run_flags(runs[i]) & RUN_ZERO ? ZERO : DIRTY;
+		u64 lo, hi;
+
+		if (unlikely(run_flags(runs[i]) & RUN_HELD)) {
+			lo = run_pfn(runs[i]);
+			hi = lo + 1;
+			if (!drop_held(runs[i++], &set))
+				continue;
+		} else {
+			i += merge_slots(&runs[i], n - i, &lo, &hi);
+		}
+		pages += hi - lo;
+		run_check(lo, hi, set);
+		if (!run_to_pcp(pcp, lo, hi, set))
+			held = run_to_node(held, lo, hi, set);
+	}
+	if (held)
+		spin_unlock(&held->lock);
+	vm_event_add(VME_pgfree, pages);
 	irq_restore(flags);
 }
 
@@ -593,6 +684,15 @@ u64 nr_free_pages(void)
 		sum += READ_ONCE(pcp->count[DIRTY]) + READ_ONCE(pcp->count[ZERO]);
 	}
 	return sum;
+}
+
+bool memory_is_short(void)
+{
+	u64 free = 0;
+
+	for (unsigned i = 0; i < nr_nodes && free <= 2 * reserve_pages; i++)
+		free += node_free_pages(i);
+	return free <= 2 * reserve_pages;
 }
 
 static void drain_local(void *arg)

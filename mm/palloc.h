@@ -39,12 +39,40 @@ static inline void free_page(struct page *p)
 	free_pages(p, 0);
 }
 
-/**
- * free_page_bulk() - free n single pages whose last reference the caller dropped (state without references), in one
- * pass: runs of neighbours go back as the largest blocks they form, under one lock hold per node. Reorders the array.
- * Any context.
+/*
+ * A run of single pages in one word: first frame, flags, how many.
  */
-void free_page_bulk(struct page **pages, unsigned n);
+#define RUN_MAX		0x10000u	/* pages */
+#define RUN_ZERO	0x1u		/* known zero */
+#define RUN_HELD	0x2u		/* one page, whose reference must be dropped first: others may have some too */
+#define RUN_FLAGS	(RUN_ZERO | RUN_HELD)
+
+static inline u64 page_run(u64 pfn, u32 pages, u32 flags)
+{
+	return pfn << 20 | (u64)flags << 17 | pages;
+}
+
+static inline u64 run_pfn(u64 run)
+{
+	return run >> 20;
+}
+
+static inline u32 run_pages(u64 run)
+{
+	return run & 0x1ffff;
+}
+
+static inline u32 run_flags(u64 run)
+{
+	return run >> 17 & RUN_FLAGS;
+}
+
+/**
+ * free_page_runs() - free n runs of pages that nobody refers to any more (but for RUN_HELD). Long runs go back as the
+ * largest blocks they form, as many as possible under one lock hold; single pages go to this CPU's lists while those
+ * have room. Any context.
+ */
+void free_page_runs(const u64 *runs, unsigned n);
 
 /** For code that wants addresses: zeroed or not by gfp. NULL. */
 void *alloc_kpages(unsigned order, unsigned gfp);
@@ -56,6 +84,8 @@ u64 nr_total_pages(void);
 u64 nr_zero_pages(void);	/* free and known zero */
 u64 node_free_pages(unsigned node);
 u64 node_total_pages(unsigned node);
+/** Less free memory than twice the reserve: what is freed should come back at once. Any context, a glance. */
+bool memory_is_short(void);
 /** Give per-CPU lists of all CPUs back to the buddy system (tests, statistics). Sleeps. */
 void drain_pcp(void);
 /**

@@ -80,8 +80,9 @@ pte_t *pt_lookup(struct mm *mm, uintptr_t va)
 
 /*
  * Hook a new table into e, unless somebody was quicker. Returns the table that is there now; NULL: no memory or a leaf.
+ * Apart from its caller, whose common case needs few registers then.
  */
-static pte_t *hook_table(struct mm *mm, pte_t *e, int level, unsigned gfp)
+static noinline pte_t *hook_table(struct mm *mm, pte_t *e, int level, unsigned gfp)
 {
 	pte_t *t = pt_alloc_table(mm, level - 1, gfp);
 	pte_t v;

@@ -15,6 +15,7 @@
 #include "kernel/cpu.h"
 #include "kernel/init.h"
 #include "kernel/ipi.h"
+#include "kernel/lazy_tlb.h"
 #include "kernel/param.h"
 #include "kernel/printk.h"
 #include "lib/errno.h"
@@ -126,6 +127,39 @@ void flush_tlb_mm(struct mm *mm, bool tables)
 	struct flush f = { mm, 0, USER_TOP, PAGE_SHIFT, tables, true };
 
 	flush(&f);
+}
+
+static void leave_dying_ipi(void *arg)
+{
+	vm_event(VME_tlb_shootdown_received);
+	if (this_cpu()->active_mm == arg)
+		lazy_tlb_unlazy();
+}
+
+void flush_tlb_dying(struct mm *mm, bool tables)
+{
+	struct flush f = { mm, 0, USER_TOP, PAGE_SHIFT, tables, true };
+	struct cpumask others;
+	unsigned self = cpu_id(), cpu;
+
+	smp_mb();
+	cpumask_copy(&others, &mm->cpumask);
+	__cpumask_clear(&others, self);
+	/* Acquire: a CPU that has gone on is done with these tables, and can not come back to an mm without users. */
+	for_each_cpu(cpu, &others)
+		if (smp_load_acquire(&cpus[cpu]->active_mm) != mm)
+			__cpumask_clear(&others, cpu);
+	if (!cpumask_empty(&others) && READ_ONCE(shootdown) == SHOOTDOWN_BROADCAST) {
+		flush_broadcast(&f);
+		return;
+	}
+	if (this_cpu()->active_mm == mm)
+		flush_local(&f);
+	if (cpumask_empty(&others))
+		return;
+	vm_event(VME_tlb_shootdowns);
+	vm_event_add(VME_tlb_shootdown_ipis, cpumask_weight(&others));
+	call_on_cpus(&others, leave_dying_ipi, mm, true);
 }
 
 static void flush_kernel_ipi(void *arg)

@@ -15,6 +15,11 @@ struct mm;
  * hold a lock that an IPI handler takes. Does not sleep. `tables`: page tables were unhooked in the range. */
 void flush_tlb_range(struct mm *mm, uintptr_t start, uintptr_t end, unsigned shift, bool tables);
 void flush_tlb_mm(struct mm *mm, bool tables);
+/**
+ * The same for an mm without users: only CPUs that still borrow it can use what they have cached, and they stop
+ * borrowing it (they load init_mm), unless the flush is broadcast. So the second time there is nobody left to tell.
+ */
+void flush_tlb_dying(struct mm *mm, bool tables);
 static inline void flush_tlb_page(struct mm *mm, uintptr_t va)
 {
 	flush_tlb_range(mm, va, va + PAGE_SIZE, PAGE_SHIFT, false);

@@ -7,18 +7,22 @@
 
 #include "kernel/printk.h"
 #include "kernel/race.h"
+#include "kernel/sched.h"
 #include "mm/pgtable.h"
 
 struct zap_counts {
 	u32 anon, file;
 };
 
-/* What the entry v (already unhooked) held. Returns false if the gather is full. */
-static inline bool zap_page(struct mmu_gather *g, pte_t v, struct zap_counts *c)
+/*
+ * What the entry v (already unhooked) held: drops the mapping. True if the page is now the gather's, with flags for its
+ * slot.
+ */
+static __always_inline bool zap_page(const struct mmu_gather *g, struct page *p, pte_t v, struct zap_counts *c, u32 *flags)
 {
-	struct page *p = pfn_to_page(pte_pfn(v));
 	u64 old;
 
+	*flags = 0;
 	if (likely(page_type(p) == PAGE_ANON)) {
 		c->anon++;
 	} else {
@@ -35,60 +39,193 @@ static inline bool zap_page(struct mmu_gather *g, pte_t v, struct zap_counts *c)
 		old = page_drop_map(p);
 		DEBUG_ASSERT(old >> PAGE_REF_SHIFT & PAGE_COUNT_MASK, "page %#llx: no reference to drop, state %#llx",
 			     (unsigned long long)page_to_pfn(p), (unsigned long long)old);
-		if (!state_is_last(old))
+		/* The common case in one comparison: ours was the only reference, and contents are nothing special. */
+		if (likely((old & (PAGE_COUNT_MASK << PAGE_REF_SHIFT | PG_ZERO)) == PAGE_REF_ONE)) {
+			__atomic_thread_fence(__ATOMIC_ACQUIRE);
 			return true;
+		}
+		if (!state_is_last(old))
+			return false;
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	} else {
 		/*
 		 * If others hold the page too, they may let go of it, and it may become something else, before our
-		 * flush: then our reference must last until after that. gather.c drops it.
+		 * flush: then our reference must last until after that (RUN_HELD).
 		 */
 		old = page_drop_sole_map(p);
-		if (!old)
+		if (!old) {
 			old = (u64)atomic64_fetch_sub_release((s64)PAGE_MAP_ONE, &p->state);
+			*flags = RUN_HELD;
+		}
 	}
 	DEBUG_ASSERT(old >> PAGE_MAP_SHIFT, "page %#llx: no mapping to drop, state %#llx",
 		     (unsigned long long)page_to_pfn(p), (unsigned long long)old);
 	/* Known zero only if it was never written: fork clears the flag before it shares a dirty page. */
-	if (unlikely(old & PG_ZERO) && pte_dirty(v))
-		page_clear_flag(p, PG_ZERO);
-	return gather_page(g, p);
+	if (unlikely(old & PG_ZERO)) {
+		if (!pte_dirty(v))
+			*flags |= RUN_ZERO;
+		else if (*flags & RUN_HELD)
+			page_clear_flag(p, PG_ZERO);
+	}
+	return true;
 }
 
-/* One table's entries in [va, end). Returns where it stopped: end, or earlier if the gather is full. */
-static uintptr_t zap_table(struct mmu_gather *g, pte_t *e, uintptr_t va, uintptr_t end)
+#define STATE_REFS (PAGE_COUNT_MASK << PAGE_REF_SHIFT)
+
+/*
+ * A page that goes the quick way: anonymous, and nobody else has it. `mask` has PG_ZERO if the entry is clean: what is
+ * known to be zero and was not written stays so, which the slow way sees to.
+ */
+static __always_inline bool is_plain(const struct page *p, u64 state, u64 mask)
+{
+	return page_type(p) == PAGE_ANON && (state & mask) == PAGE_REF_ONE;
+}
+
+static __always_inline u64 plain_mask(pte_t v)
+{
+	return pte_dirty(v) ? STATE_REFS : STATE_REFS | PG_ZERO;
+}
+
+/* Unhook e and drop the mapping. False: somebody has taken a reference to the page meanwhile. */
+static __always_inline bool take_plain(pte_t *e, struct page *p, u64 state, bool dying)
+{
+	u64 old;
+
+	/* A dying mm has no CPU in user mode: the hardware does not write this entry any more. */
+	if (dying)
+		pte_clear(e);
+	else
+		pte_xchg(e, (pte_t){ 0 });
+	old = page_drop_map(p);
+	return likely(old == state) || state_is_last(old);
+}
+
+/*
+ * The two hot loops of an exit. Of the n entries from e on they take those with plain pages: neighbours that continue the
+ * run, whose entries differ from the last one (v) in nothing but the frame; or one slot for each. Both return how many;
+ * *other: the entry after them is unhooked too, but its page is not ours.
+ */
+static __always_inline unsigned zap_run(pte_t *e, unsigned n, pte_t v, const struct gather_run *run, bool dying, bool *other)
+{
+	struct page *p = pfn_to_page(run->first + run->pages);
+	u64 mask = plain_mask(v), state;
+	unsigned i;
+
+	for (i = 0; i < n; i++, e++, p++) {
+		v = pte_next(v);
+		if (pte_load(e).v != v.v)
+			break;
+		state = page_state(p);
+		if (!is_plain(p, state, mask))
+			break;
+		if (!take_plain(e, p, state, dying)) {
+			*other = true;
+			break;
+		}
+	}
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	return i;
+}
+
+static __always_inline unsigned zap_singles(pte_t *e, unsigned n, struct gather_batch *b, bool dying, bool *other)
+{
+	u64 *slot = &b->slot[b->nr];
+	unsigned i;
+
+	n = min(n, BATCH_SLOTS - b->nr);
+	for (i = 0; i < n; i++, e++) {
+		pte_t v = pte_load(e);
+		struct page *p;
+		u64 state;
+
+		if (!pte_present(v) || pte_special(v))
+			break;
+		p = pfn_to_page(pte_pfn(v));
+		state = page_state(p);
+		if (!is_plain(p, state, plain_mask(v)))
+			break;
+		if (!take_plain(e, p, state, dying)) {
+			*other = true;
+			break;
+		}
+		slot[i] = page_run(pte_pfn(v), 1, 0);
+	}
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	b->nr += i;
+	return i;
+}
+
+/* As many entries as go the quick way, after one that did not. Returns how many. */
+static unsigned zap_quick(struct mmu_gather *g, pte_t *e, unsigned left, pte_t v, struct gather_run *run)
+{
+	bool other = false;
+	unsigned n;
+
+	if (!run->flags) {
+		n = g->full_mm ? zap_run(e, left, v, run, true, &other) : zap_run(e, left, v, run, false, &other);
+		run->pages += n;
+	} else if (!g->runs && g->tail) {
+		n = g->full_mm ? zap_singles(e, left, g->tail, true, &other) : zap_singles(e, left, g->tail, false, &other);
+		g->nr_pages += n;
+	} else {
+		return 0;
+	}
+	return n + other;
+}
+
+/*
+ * One table's entries in [va, end). Returns where it stopped: end, or earlier if the gather is full. The run that is
+ * being gathered is kept in registers.
+ */
+static noinline uintptr_t zap_table(struct mmu_gather *g, pte_t *e, uintptr_t va, uintptr_t end)
 {
 	const pte_t none = { 0 };
 	struct zap_counts c = { 0, 0 };
 	spinlock_t *ptl = pte_lockptr(e);
-	bool more = true;
+	struct gather_run run = g->run;
+	bool more = true, dying = g->full_mm;
 
 	spin_lock(ptl);
 	gather_range(g, va, PAGE_SHIFT);
-	for (; va != end && more; va += PAGE_SIZE, e++) {
+	while (va != end && more) {
 		pte_t v = pte_load(e);
+		struct page *p;
+		u32 flags;
+		u64 pfn;
 
 		if (pte_none(v)) {
 			uintptr_t next = pt_skip_none(e, va, end);
 
 			e += (next - va) >> PAGE_SHIFT;
 			va = next;
-			if (va == end)
-				break;
-			v = pte_load(e);
+			continue;
 		}
-		if (likely(pte_present(v))) {
-			/* A dying mm has no CPU in user mode: the hardware does not write this entry any more. */
-			if (g->full_mm)
-				pte_clear(e);
-			else
-				v = pte_xchg(e, none);
-			if (likely(!pte_special(v)))
-				more = zap_page(g, v, &c);
-		} else {
+		if (unlikely(!pte_present(v)))
 			pte_clear(e);
+		else if (dying)
+			pte_clear(e);
+		else
+			v = pte_xchg(e, none);
+		e++;
+		va += PAGE_SIZE;
+		if (unlikely(!pte_present(v) || pte_special(v)))
+			continue;
+		pfn = pte_pfn(v);
+		p = pfn_to_page(pfn);
+		if (unlikely(!zap_page(g, p, v, &c, &flags)))
+			continue;
+		more = gather_page(g, &run, pfn, flags);
+		if (more && g->exclusive) {
+			unsigned n = zap_quick(g, e, (unsigned)((end - va) >> PAGE_SHIFT), v, &run);
+
+			c.anon += n;
+			e += n;
+			va += (uintptr_t)n << PAGE_SHIFT;
 		}
 	}
+	if (run.pages > RUN_MAX - pt_entries(0))
+		more = gather_close_run(g, &run) && more;
+	g->run = run;
 	gather_range(g, va - PAGE_SIZE, PAGE_SHIFT);
 	spin_unlock(ptl);
 	race_point("zap:after-unhook");
@@ -96,6 +233,8 @@ static uintptr_t zap_table(struct mmu_gather *g, pte_t *e, uintptr_t va, uintptr
 		atomic64_sub(c.anon, &g->mm->rss_anon);
 	if (c.file)
 		atomic64_sub(c.file, &g->mm->rss_file);
+	if (!more || gather_is_full(g))
+		gather_flush(g);
 	return va;
 }
 
@@ -117,11 +256,9 @@ static void zap_level(struct mmu_gather *g, pte_t *table, int level, uintptr_t v
 			zap_level(g, table, level - 1, va, next);
 			continue;
 		}
-		for (uintptr_t at = va; at != next;) {
+		for (uintptr_t at = va; at != next;)
 			at = zap_table(g, table + pt_index(0, at), at, next);
-			if (at != next || g->active->nr == g->active->max)
-				gather_flush(g);
-		}
+		cond_resched();		/* a gather may grow for long before it is full */
 	}
 }
 

@@ -2,6 +2,8 @@
 #include "tests/kernel/ktest.h"
 
 #include "kernel/cpu.h"
+#include "kernel/ipi.h"
+#include "kernel/lazy_tlb.h"
 #include "kernel/param.h"
 #include "kernel/printk.h"
 #include "kernel/process.h"
@@ -11,6 +13,7 @@
 #include "kernel/timer.h"
 #include "kernel/workqueue.h"
 #include "lib/err.h"
+#include "lib/errno.h"
 #include "lib/string.h"
 #include "mm/kmap.h"
 #include "mm/mm.h"
@@ -119,27 +122,53 @@ static bool matches(const struct ktest *t)
 	}
 }
 
-/* This CPU stops borrowing a user address space: the kernel's own is loaded instead. */
-static int leave_borrowed_mm(void *unused)
+static void unlazy(void *unused)
 {
-	exec_mmap(mmget(&init_mm));
-	exit_mm();
-	return 0;
+	lazy_tlb_unlazy();
 }
 
-static bool some_mm_is_borrowed(void)
+/* ---- knobs that the case has changed ---- */
+
+static struct {
+	const struct knob *knob;
+	char value[32];
+} saved[8];
+
+int kt_set(const char *name, const char *value)
 {
-	for (unsigned i = 0; i < nr_cpus; i++)
-		if (READ_ONCE(cpus[i]->active_mm) != &init_mm)
-			return true;
-	return false;
+	const struct knob *k = knob_find(name);
+	unsigned i = 0;
+	int err;
+
+	if (!k) {
+		kt_fail(name, 0, "no such knob");
+		return -ENOENT;
+	}
+	while (saved[i].knob && saved[i].knob != k)
+		i++;
+	if (!saved[i].knob) {
+		knob_show(k, saved[i].value, sizeof(saved[i].value));
+		saved[i].knob = k;
+	}
+	err = knob_write(k, value);
+	if (err && err != -EOPNOTSUPP)
+		kt_fail(name, 0, "can not be set to %s: error %d", value, err);
+	return err;
+}
+
+static void restore_knobs(void)
+{
+	for (unsigned i = 0; i < ARRAY_SIZE(saved) && saved[i].knob; i++) {
+		knob_write(saved[i].knob, saved[i].value);
+		saved[i].knob = NULL;
+	}
 }
 
 void kt_settle(void)
 {
 	workqueue_trim();
-	if (some_mm_is_borrowed())
-		kt_threads(nr_cpus, leave_borrowed_mm, NULL);
+	call_on_cpus(&cpu_online_mask, unlazy, NULL, true);
+	lazy_tlb_drain();
 	rcu_barrier();
 	rcu_barrier();	/* callbacks of the first may have queued more */
 	kstack_drain();
@@ -185,6 +214,7 @@ static void run_test(const struct ktest *t, unsigned nr)
 	objects = slab_objects_total();
 	start = clock_ns();
 	t->fn();
+	restore_knobs();
 	kt_settle();
 	if (pages_accounted_for() != pages)
 		kt_fail(t->suite, 0, "%lld pages were not given back", (long long)(pages - pages_accounted_for()));

@@ -332,6 +332,25 @@ KTEST(palloc, known_zero_is_tracked)
 
 enum { ASCENDING, DESCENDING, SHUFFLED, MIXED, NR_ORDERINGS };
 
+static u64 runs[ARRAY_SIZE(pages)];
+
+/* pages[] as the gather hands it over: each by itself, or neighbours together. */
+static unsigned make_runs(unsigned n, bool merge)
+{
+	unsigned k = 0;
+
+	for (unsigned i = 0; i < n; i++) {
+		u32 flags = page_flag(pages[i], PG_ZERO) ? RUN_ZERO : 0;
+		u64 pfn = page_to_pfn(pages[i]);
+
+		if (merge && k && run_pfn(runs[k - 1]) + run_pages(runs[k - 1]) == pfn && run_flags(runs[k - 1]) == flags)
+			runs[k - 1]++;
+		else
+			runs[k++] = page_run(pfn, 1, flags);
+	}
+	return k;
+}
+
 KTEST(palloc, bulk_free)
 {
 	struct prng rng;
@@ -366,7 +385,7 @@ KTEST(palloc, bulk_free)
 				}
 				atomic64_sub(PAGE_REF_ONE, &pages[i]->state);
 			}
-			free_page_bulk(pages, n);
+			free_page_runs(runs, make_runs(n, s % 2));
 			KT_EQ(nr_free_pages(), free);
 			if (how != MIXED)
 				expect_lists(&before);

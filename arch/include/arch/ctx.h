@@ -10,6 +10,8 @@
  *	a full barrier in between (the port may rely on it: whoever changes a PTE and then reads the mask either sees
  *	the bit or this CPU will see the new PTE). If ids were recycled or the CPU may hold stale entries of next's id,
  *	the port flushes them here. next may be &init_mm (kernel only).
+ *	When it returns, no walk of prev's tables by this CPU is under way or will begin (prev may be freed).
+ *	An id of an mm that has died is not given to another before every entry left under it is gone.
  *   void arch_root_init(pte_t *root)	a fresh, zeroed root table gets what every root must have (on ports whose kernel
  *					lives in the same table: the kernel's entries, which never change after boot).
  *

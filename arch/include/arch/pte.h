@@ -44,6 +44,7 @@
  *     pte_none pte_present pte_leaf (present and leaf, any level > 0; do not ask at level 0) pte_table (level > 0)
  *     pte_soft pte_young pte_dirty pte_write pte_exec pte_user pte_special
  *     u64 pte_pfn(pte_t)                       of a leaf or a table entry
+ *     pte_t pte_next(pte_t)                    the same leaf for the next frame
  *     u64 pte_soft_payload(pte_t)
  *   changes, value to value
  *     pte_mkold pte_mkyoung pte_mkclean pte_mkdirty pte_mkwrite pte_wrprotect pte_mkspecial

@@ -46,6 +46,11 @@ static inline u64 pte_pfn(pte_t p)
 	return (p.v & _PTE_PFN) >> _PTE_PFN_SHIFT;
 }
 
+static inline pte_t pte_next(pte_t p)
+{
+	return (pte_t){ p.v + (1ull << _PTE_PFN_SHIFT) };
+}
+
 static inline bool pte_young(pte_t p)
 {
 	return p.v & _PTE_YOUNG;

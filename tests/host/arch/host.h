@@ -77,6 +77,12 @@ void host_set_replay(const char *fmt, ...) __printf(1, 2);
 struct file *host_file(u64 pages);
 void host_file_truncate(struct file *f, u64 pages);
 u64 host_files(void);				/* open files */
+/* work_stubs.c */
+bool host_run_work(void);			/* one, if there is any; false: there was none */
+void host_fire_timers(void);
+void host_initcalls(void);
+/** Set a knob to a number or the index of a choice. Returns the choice's name. */
+const char *host_set_knob(const char *name, unsigned value);
 void host_cpus_init(unsigned n);
 bool host_attached(unsigned cpu);		/* has it a thread of its own? */
 void host_mmu_init(unsigned n, u64 seed);

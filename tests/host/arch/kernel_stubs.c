@@ -14,6 +14,7 @@
 
 #include "kernel/entry.h"
 #include "kernel/fsapi.h"
+#include "kernel/lazy_tlb.h"
 #include "kernel/printk.h"
 #include "kernel/process.h"
 #include "kernel/race.h"
@@ -115,7 +116,6 @@ struct task *host_task(struct mm *mm)
 	atomic_set(&t->refs, 1);
 	t->proc = &kernel_process;
 	t->mm = mm;
-	t->active_mm = mm;
 	return t;
 }
 
@@ -147,22 +147,11 @@ void host_switch(struct task *next)
 
 void host_unlazy(void)
 {
-	struct cpu *c = this_cpu();
-	struct mm *old = c->active_mm;
-
 	if (current->mm)
-		host_fail("CPU %u does not idle", c->id);
-	if (old == &init_mm)
-		return;
+		host_fail("CPU %u does not idle", cpu_id());
 	irq_disable();
-	cpumask_set(&init_mm.cpumask, c->id);
-	c->active_mm = &init_mm;
-	current->active_mm = &init_mm;
-	arch_mm_switch(old, &init_mm, c->id);
-	if (!ARCH_HAS_ASID)
-		cpumask_clear(&old->cpumask, c->id);
+	lazy_tlb_unlazy();
 	irq_enable();
-	mmdrop(old);
 }
 
 static void note_quiescent(void);
@@ -184,7 +173,8 @@ void schedule(void)
 	while (__atomic_load_n(&current->state, __ATOMIC_ACQUIRE) != TASK_RUNNING) {
 		irq_enable();
 		note_quiescent();
-		cpu_relax();
+		if (!host_run_work())
+			cpu_relax();
 	}
 	if (off)
 		irq_disable();
@@ -365,12 +355,17 @@ void host_quiescent(void)
 		host_fail("an operation ends inside rcu_read_lock");
 	note_quiescent();
 	host_poll();
+	host_fire_timers();
+	host_run_work();
 	if (__atomic_load_n(&callbacks, __ATOMIC_RELAXED))
 		run_callbacks();
 }
 
 void host_drain(void)
 {
+	lazy_tlb_drain();
+	while (host_run_work())
+		;
 	for (int i = 0; i < 3; i++) {
 		synchronize_rcu();
 		run_callbacks();

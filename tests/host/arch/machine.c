@@ -91,8 +91,8 @@ void host_boot(const struct host_config *config)
 
 		cpus[i]->curr = idle;
 		cpus[i]->idle = idle;
-		idle->active_mm = &init_mm;
 	}
+	host_initcalls();
 }
 
 struct page *__real_alloc_pages(unsigned order, unsigned gfp);

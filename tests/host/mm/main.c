@@ -97,6 +97,11 @@ static void boot(const struct test *t, struct run *r, char *text, size_t n)
 		 c.mmu.bbm ? ", break-before-make" : "", c.mmu.asid ? ", ids" : "",
 		 c.mmu.negative ? ", caches absence" : "", c.zeroed ? ", zeroed RAM" : "");
 	host_boot(&c);
+	n -= strlen(text);
+	text += strlen(text);
+	snprintf(text, n, ", lazy %s, free %s%s", host_set_knob("vm.lazy_tlb", (unsigned)rnd(r, 6)),
+		 host_set_knob("vm.free_async", (unsigned)rnd(r, 4)), rnd(r, 2) ? host_set_knob("vm.gather_runs", 0) : ", runs");
+	host_set_knob("vm.free_async_threshold", 20);
 	warm_up();
 }
 
@@ -104,7 +109,7 @@ static void run_child(const struct test *t, u64 seed, unsigned ops, int text_fd)
 {
 	struct run r = { .seed = seed, .ops = ops };
 	struct balance b;
-	char text[128];
+	char text[192];
 
 	host_set_replay("%s --seed %llu --runs 1 --ops %u %s", program, seed, ops, t->name);
 	alarm(120);
@@ -119,7 +124,7 @@ static void run_child(const struct test *t, u64 seed, unsigned ops, int text_fd)
 
 static bool run_one(const struct test *t, u64 seed, unsigned ops, unsigned number)
 {
-	char text[128] = "";
+	char text[192] = "";
 	int fds[2], status;
 	pid_t pid;
 

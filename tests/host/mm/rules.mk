@@ -6,7 +6,7 @@ HOST_CC      ?= cc
 HOST_MM      := $(OUT)/host/mm$(if $(break),-break-$(BREAK_SLUG))
 # All of mm/ but the kernel's own address space, which the host does not have.
 HOST_MM_SRCS := $(filter-out mm/kmap.c mm/kstack.c,$(wildcard mm/*.c)) \
-		$(addprefix kernel/,bootinfo.c numa.c ipi.c spinlock.c lockcheck.c rwsem.c mutex.c wait.c) \
+		$(addprefix kernel/,lazy_tlb.c bootinfo.c numa.c ipi.c spinlock.c lockcheck.c rwsem.c mutex.c wait.c) \
 		$(addprefix lib/,rbtree.c bitmap.c bits.c printf.c random.c string.c) \
 		$(wildcard tests/host/arch/*.c tests/host/mm/*.c)
 HOST_MM_FLAGS = -std=gnu11 -O1 -g -fno-omit-frame-pointer -fno-strict-aliasing -fwrapv -fno-common -pthread -Wall -Wextra \

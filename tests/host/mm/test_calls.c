@@ -48,7 +48,6 @@ static void leave(void)
 {
 	mm_check(current->mm);
 	exit_mm();
-	current->active_mm = this_cpu()->active_mm;
 	host_unlazy();
 }
 

@@ -111,18 +111,24 @@ static void free_one(struct run *r)
 
 static void free_bulk(struct run *r)
 {
-	struct page *pages[512];
-	unsigned n = 0, max = 1 + (unsigned)rnd(r, ARRAY_SIZE(pages));
+	u64 runs[512];
+	unsigned n = 0, max = 1 + (unsigned)rnd(r, ARRAY_SIZE(runs));
+	bool merge = chance(r, 50);
 
 	for (unsigned i = nr_live; i-- > 0 && n < max;) {
 		if (live[i].order)
 			continue;
-		pages[n] = take_out(i);
-		atomic64_set(&pages[n]->state, 0);	/* as a gather hands it over: the last reference dropped */
-		n++;
+		struct page *p = take_out(i);
+		u32 flags = page_flag(p, PG_ZERO) ? RUN_ZERO : 0;
+		u64 pfn = page_to_pfn(p);
+
+		atomic64_set(&p->state, 0);	/* as a gather hands it over: the last reference dropped */
+		if (merge && n && run_pfn(runs[n - 1]) + run_pages(runs[n - 1]) == pfn && run_flags(runs[n - 1]) == flags)
+			runs[n - 1]++;
+		else
+			runs[n++] = page_run(pfn, 1, flags);
 	}
-	if (n)
-		free_page_bulk(pages, n);
+	free_page_runs(runs, n);
 }
 
 void test_palloc(struct run *r)

@@ -193,6 +193,11 @@ static inline pte_t pte_wrprotect(pte_t p)
 	return (pte_t){ p.v & ~HPTE_W };
 }
 
+static inline pte_t pte_next(pte_t p)
+{
+	return (pte_t){ p.v + 0x1000 };
+}
+
 static inline pte_t pte_mkspecial(pte_t p)
 {
 	return (pte_t){ p.v | HPTE_SPECIAL };

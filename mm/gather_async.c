@@ -1,0 +1,151 @@
+/*
+ * Who frees what was gathered: vm.free_async.
+ *
+ *	off	the gatherer itself, GATHER_MAX_PAGES at a time
+ *	batch	at vm.free_async_threshold pages the chain of batches goes to a worker of an unbound queue; the gatherer
+ *		goes on unhooking, frees what is left at the end itself, and joins all workers
+ *	node	the same, with a chain for each NUMA node of the pages, and its worker on that node
+ *	zap	an exiting address space is taken apart by several workers (zap_parallel.c); other gathers as batch
+ *
+ * The hand-off needs no memory: the chain's first batch carries the work item. A chain is handed over only after the
+ * flush that covers all of it. The worker's last access to the gather is complete(), under the completion's lock, which
+ * the joining task takes too: so the gather may be on that task's stack.
+ *
+ * Inline instead: when the gatherer is itself what others wait for to get memory (a worker with a rescuer, TF_MEMALLOC),
+ * and when memory is short or the task was killed for that: then pages must come back at once, and the limit is one batch.
+ *
+ * Source: "mm: free memory in parallel on exit" (batched asynchronous freeing by workers, one for each node after review).
+ */
+#include "kernel/init.h"
+#include "kernel/param.h"
+#include "kernel/printk.h"
+#include "kernel/race.h"
+#include "kernel/sched.h"
+#include "kernel/task.h"
+#include "mm/gather.h"
+#include "mm/vmstat.h"
+#include "mm/zap.h"
+
+static unsigned policy = FREE_OFF;
+static unsigned threshold = 16384;
+static bool gather_runs = true;
+static struct workqueue *free_wq;
+
+static const struct cmdline_option option_policy = {
+	.name = "vm.free_async",
+	.type = CMDLINE_CHOICE,
+	.choice = &policy,
+	.choices = (const char *const[]){ "off", "batch", "node", "zap", NULL },
+	.help = "who frees the memory that exit and munmap take away"
+};
+KNOB(knob_policy) = { .name = "vm.free_async", .opt = &option_policy };
+
+static const struct cmdline_option option_threshold = { .name = "vm.free_async_threshold",
+							.type = CMDLINE_UINT,
+							.uint = &threshold,
+							.min = 512,
+							.max = 1u << 30,
+							.help = "pages gathered before they go to a worker" };
+KNOB(knob_threshold) = { .name = "vm.free_async_threshold", .opt = &option_threshold };
+
+static const struct cmdline_option option_runs = { .name = "vm.gather_runs",
+						   .type = CMDLINE_FLAG,
+						   .flag = &gather_runs,
+						   .help = "1: gather runs of neighbouring pages; 0: single pages" };
+KNOB(knob_runs) = { .name = "vm.gather_runs", .opt = &option_runs };
+
+unsigned free_async_policy(void)
+{
+	return READ_ONCE(policy);
+}
+
+/* Returns whether workers may free: not while pages must come back at once. */
+static bool set_limit(struct mmu_gather *g)
+{
+	if (unlikely(current->flags & TF_OOM_VICTIM || memory_is_short())) {
+		vm_event(VME_free_async_inline_fallback);
+		g->limit = BATCH_SLOTS;
+		return false;
+	}
+	g->limit = READ_ONCE(threshold);
+	return true;
+}
+
+void gather_choose(struct mmu_gather *g)
+{
+	unsigned now = READ_ONCE(policy);
+
+	g->runs = READ_ONCE(gather_runs);
+	g->nr_chains = 1;
+	g->async = false;
+	g->limit = GATHER_MAX_PAGES;
+	if (likely(now == FREE_OFF) || !free_wq)
+		return;
+	if (current->flags & TF_MEMALLOC) {
+		vm_event(VME_free_async_inline_fallback);
+		return;
+	}
+	g->async = true;
+	set_limit(g);
+	if (now == FREE_NODE)
+		g->nr_chains = (u8)min(nr_nodes, (unsigned)GATHER_NODES);
+	atomic64_set(&g->worker_ns, 0);
+	completion_init(&g->done);
+}
+
+/* ---- hand-off and join ---- */
+
+static void free_chain_work(struct work *w)
+{
+	struct gather_batch *first = container_of(w, struct gather_batch, work);
+	struct mmu_gather *g = first->owner;
+	u64 before = task_runtime_ns(current);
+
+	race_point("gather:worker");
+	gather_free_chain(first);	/* first is gone now, and the work item with it */
+	atomic64_add((s64)(task_runtime_ns(current) - before), &g->worker_ns);
+	complete(&g->done);
+}
+
+void gather_hand_off(struct mmu_gather *g)
+{
+	/* Less than is worth a worker: the end, or no memory for more slots. */
+	if (!g->async || g->nr_pages < g->limit || !set_limit(g))
+		return;
+	for (unsigned i = 0; i < g->nr_chains; i++) {
+		struct gather_batch *b = g->chain[i].first;
+
+		if (!b)
+			continue;
+		g->chain[i] = (struct gather_chain){ NULL, NULL };
+		work_init(&b->work, free_chain_work);
+		b->owner = g;
+		g->nr_works++;
+		vm_event(VME_free_async_works);
+		queue_work_node(g->nr_chains > 1 ? (int)i : this_cpu()->node, free_wq, &b->work);
+	}
+}
+
+void gather_join(struct mmu_gather *g)
+{
+	if (!g->nr_works)
+		return;
+	race_point("gather:before-join");
+#ifndef BREAK_GATHER_NO_JOIN
+	for (; g->nr_works; g->nr_works--)
+		wait_for_completion(&g->done);
+#endif
+	current->lent_ns += (u64)atomic64_read(&g->worker_ns);
+}
+
+struct workqueue *free_workqueue(void)
+{
+	return free_wq;
+}
+
+static int free_async_init(void)
+{
+	free_wq = workqueue_create("free", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
+	return free_wq ? 0 : -ENOMEM;
+}
+early_initcall(free_async_init);

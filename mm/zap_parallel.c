@@ -1,0 +1,151 @@
+/*
+ * vm.free_async=zap: an exiting address space is taken apart by several CPUs, unhooking included.
+ *
+ * The address space is cut into units of UNIT bytes on the edges of level-0 tables; the exiting task and its helpers take
+ * one unit after the other, each with a gather of its own, until there are none left. Units that belong to one table only
+ * are freed with their table; tables that reach over a unit's edge stay for the last, serial, pass of exit_mmap. A helper
+ * that has not started when the units are used up is cancelled, so the exiting task never waits for a CPU that has
+ * something better to do.
+ *
+ * Why it is safe: the mm has no users, and before the first unit every CPU, this one too, has stopped borrowing it. Nobody
+ * has its root loaded, so no walk is under way and nothing that TLBs still hold of it can be used; units share no
+ * level-0 table but for those on edges, whose entries have their lock, and tables above are changed under
+ * page_table_lock. rss counters are atomic.
+ *
+ * Locks: u pz->lock   i fixed while helpers run   a atomic
+ */
+#include "kernel/cpu.h"
+#include "kernel/lazy_tlb.h"
+#include "kernel/race.h"
+#include "kernel/sched.h"
+#include "kernel/task.h"
+#include "mm/gather.h"
+#include "mm/pgtable.h"
+#include "mm/slab.h"
+#include "mm/tlb.h"
+#include "mm/vma.h"
+#include "mm/vmstat.h"
+#include "mm/zap.h"
+
+#define UNIT_TABLES	8u	/* level-0 tables in a unit */
+#define MAX_HELPERS	15u
+#define MIN_PAGES	4096	/* below that helpers are not worth waking */
+
+struct parallel_zap;
+
+struct helper {
+	struct work work;
+	struct parallel_zap *pz;
+};
+
+struct parallel_zap {
+	struct mm *mm;			/* i */
+	spinlock_t lock;
+	struct vma *vma;		/* u. next unit begins in it; NULL: no more */
+	uintptr_t next;			/* u. at this address */
+	atomic64_t helper_ns;		/* a */
+	struct completion done;		/* once for each helper that has run */
+	struct helper helpers[MAX_HELPERS];
+};
+
+/* The next unit, [*start, *end) within one vma. Stretches without tables are left out. */
+static bool take_unit(struct parallel_zap *pz, uintptr_t *start, uintptr_t *end)
+{
+	bool found = false;
+
+	spin_lock(&pz->lock);
+	while (pz->vma && !found) {
+		uintptr_t at = pz->next, stop;
+		int level;
+
+		pt_walk(pz->mm, at, &level);
+		stop = align_down(at, pt_size(level + (level == 0))) +
+		       pt_size(level + (level == 0)) * (level ? 1 : UNIT_TABLES);
+		found = level == 0;
+		if (stop >= pz->vma->end || stop < at) {
+			stop = pz->vma->end;
+			pz->vma = vma_next(pz->vma);
+			pz->next = pz->vma ? pz->vma->start : 0;
+		} else {
+			pz->next = stop;
+		}
+		*start = at;
+		*end = stop;
+	}
+	spin_unlock(&pz->lock);
+	return found;
+}
+
+static void zap_units(struct parallel_zap *pz)
+{
+	struct mmu_gather g;
+	uintptr_t start, end;
+
+	gather_begin(&g, pz->mm, true);
+	g.async = false;
+	while (take_unit(pz, &start, &end)) {
+		zap_range(&g, start, end);
+		free_tables(&g, start, end, start, end);
+		cond_resched();
+	}
+	gather_end(&g);
+}
+
+static void helper_work(struct work *w)
+{
+	struct helper *h = container_of(w, struct helper, work);
+	struct parallel_zap *pz = h->pz;
+	u64 before = task_runtime_ns(current);
+
+	race_point("zap:helper");
+	zap_units(pz);
+	atomic64_add((s64)(task_runtime_ns(current) - before), &pz->helper_ns);
+	complete(&pz->done);
+}
+
+/* Nobody may have the root loaded: neither lazily elsewhere, nor here. */
+static void leave_everywhere(struct mm *mm)
+{
+	irq_disable();
+	lazy_tlb_unlazy();
+	irq_enable();
+	flush_tlb_dying(mm, false);
+}
+
+void zap_parallel(struct mm *mm)
+{
+	u64 pages = (u64)(atomic64_read(&mm->rss_anon) + atomic64_read(&mm->rss_file));
+	unsigned n = min(min(nr_cpus - 1, MAX_HELPERS), (unsigned)(pages / MIN_PAGES)), started = 0;
+	struct parallel_zap *pz;
+
+	if (!n || !free_workqueue() || current->flags & (TF_MEMALLOC | TF_OOM_VICTIM))
+		return;
+	pz = kmalloc(sizeof(*pz), GFP_NOWAIT | GFP_NOWARN);
+	if (!pz) {
+		vm_event(VME_free_async_inline_fallback);
+		return;
+	}
+	leave_everywhere(mm);
+	pz->mm = mm;
+	spin_lock_init(&pz->lock, RANK_SPIN_LEAF);
+	pz->vma = vma_first(mm);
+	pz->next = pz->vma ? pz->vma->start : 0;
+	atomic64_set(&pz->helper_ns, 0);
+	completion_init(&pz->done);
+	vm_event(VME_free_async_zaps);
+	for (unsigned i = 0; i < n; i++) {
+		struct helper *h = &pz->helpers[i];
+
+		h->pz = pz;
+		work_init(&h->work, helper_work);
+		queue_work_node((this_cpu()->node + (int)i) % (int)nr_nodes, free_workqueue(), &h->work);
+	}
+	vm_event_add(VME_free_async_works, n);
+	zap_units(pz);
+	for (unsigned i = 0; i < n; i++)
+		started += !cancel_work_sync(&pz->helpers[i].work);
+	for (unsigned i = 0; i < started; i++)
+		wait_for_completion(&pz->done);
+	current->lent_ns += (u64)atomic64_read(&pz->helper_ns);
+	kfree(pz);
+}
