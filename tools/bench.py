@@ -44,8 +44,12 @@ def log(text):
 
 
 def git(*words):
-    done = subprocess.run(["git", "--no-optional-locks", *words], cwd=qemu.ROOT, capture_output=True, text=True, check=False)
-    return done.stdout.strip() if done.returncode == 0 else ""
+    """What a command that only looks prints; nothing if this is no repository."""
+    argv = ["git", "-C", qemu.ROOT, "--no-optional-locks", *words]
+    try:
+        return subprocess.run(argv, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return ""
 
 
 def read_line(path):
@@ -56,10 +60,14 @@ def read_line(path):
         return "?"
 
 
+def load():
+    return " ".join(f"{value:.1f}" for value in os.getloadavg())
+
+
 def header(arch, experiment):
     """What every result says about where it comes from."""
     here = qemu.machine({"ARCH": arch})
-    version = subprocess.run([here["qemu"], "--version"], capture_output=True, text=True, check=False).stdout.split("\n")[0]
+    version = subprocess.run([here["qemu"], "--version"], capture_output=True, text=True, check=False).stdout
     modes = {
         "lockstep": f"tcg, thread=multi, vCPUs in lockstep by {QUANTUM} instructions",
         "icount": "tcg, icount shift=0, thread=single",
@@ -82,11 +90,11 @@ def header(arch, experiment):
         "memory": experiment["mem"],
         "append": experiment.get("append", ""),
         "command": experiment["command"],
-        "qemu": version,
+        "qemu": version.split("\n")[0],
         "accelerator": modes[experiment["mode"]],
         "host_cpu": f"{len(os.sched_getaffinity(0))} x {model}",
         "host_thp": (re.search(r"\[(\w+)\]", thp) or [thp, thp])[1],
-        "host_load": " ".join(f"{load:.1f}" for load in os.getloadavg()),
+        "host_load": load(),
         "commit": (git("rev-parse", "--short", "HEAD") or "?") + dirty,
         "date": time.strftime("%Y-%m-%d %H:%M:%S"),
     }
@@ -125,10 +133,12 @@ class Bench:
             lists = list(experiment["vary"].items()) + ([experiment["within"]] if "within" in experiment else [])
             words |= {f"{name}={value}" for name, values in lists for value in values if "." in name}
             words |= set(experiment.get("append", "").split())
-        guest = qemu.Guest({"OUT": self.out, "ARCH": self.arch, "SMP": "1", "MEM": "256M", "APPEND": " ".join(sorted(words)), "CMD": "true"}, 120)
+        settings = {"OUT": self.out, "ARCH": self.arch, "SMP": "1", "MEM": "256M", "CMD": "true"}
+        guest = qemu.Guest(settings | {"APPEND": " ".join(sorted(words))}, 120)
         lines = list(guest.lines())
         if guest.complaint or guest.status:
-            raise qemu.Problem("\n".join(lines[-20:] + [f"{self.arch} does not boot: {guest.complaint or guest.status}"]))
+            complaint = f"{self.arch} does not boot: {guest.complaint or guest.status}"
+            raise qemu.Problem("\n".join(lines[-20:] + [complaint]))
         for line in lines:
             match = re.search(r'command line: (?:(unknown) )?option "([^"]+)"', line)
             if match:
@@ -192,7 +202,7 @@ class Bench:
         for again in range(boots):
             name = f"{number}.{again}" if boots > 1 else number
             records, phases = self.boot(experiment, row, name, command, {"exit": ("exit_mm", "exit_mm:return")})
-            skipped |= {record["size"]: record.get("reason", "skipped") for record in records if record.get("status") == "skipped"}
+            skipped |= {record["size"]: record["reason"] for record in records if record.get("status") == "skipped"}
             measured = [size for size in sizes if qemu.size(size) not in skipped]
             # For each size the exits that warm up, then those that count; the last one of all is exitcost's own.
             if len(phases) != len(measured) * (WARM_UPS + rounds) + 1:
@@ -247,8 +257,8 @@ class Bench:
             times = found.get(value)
             if not times:
                 raise Failed(f"no time for {name}={value}")
-            figures = {"wait_ns": statistics.median(times), "wait_min_ns": min(times), "wait_max_ns": max(times), "times": len(times)}
-            yield row | {name: value, "status": "ok"} | figures
+            figures = {"wait_ns": statistics.median(times), "wait_min_ns": min(times), "wait_max_ns": max(times)}
+            yield row | {name: value, "status": "ok", "times": len(times)} | figures
 
     def run(self, experiment):
         """The rows of an experiment."""
@@ -283,13 +293,14 @@ def middle(values):
 
 
 def summary(phases, mode):
-    """What the rounds of one size say: the round in the middle, by the critical path or else by the sum; and the spread."""
+    """What the samples of one size say: the one in the middle, by the critical path or else by the sum; the spread."""
     key = (lambda phase: phase.path) if mode == "lockstep" else (lambda phase: phase.sums["busy"])
     at = middle([key(phase) for phase in phases])
     phase = next(phase for phase in phases if key(phase) == at)
     found = {name: phase.sums[name] for name in bench_plugin.SUMMED if name != "busy"}
     found |= {"path": phase.path, "total": phase.sums["busy"], "busiest": phase.busiest, "free": phase.scope("free")}
-    found |= {"ipis": phase.probe("ipis"), "slips": sum(one.slips for one in phases), "late": sum(one.late for one in phases)}
+    found |= {"ipis": phase.probe("ipis")}
+    found |= {"slips": sum(one.slips for one in phases), "late": sum(one.late for one in phases)}
     found["spread"] = (max(map(key, phases)) - min(map(key, phases))) / at if at else 0.0
     found["samples"] = [{"path": one.path, "total": one.sums["busy"], "busiest": one.busiest} for one in phases]
     return found
@@ -329,7 +340,7 @@ def report(bench, experiment):
     log(f"\n{experiment['name']}: {experiment['title']}")
     begin = time.monotonic()
     rows = bench.run(experiment)
-    head |= {"host_load_after": " ".join(f"{load:.1f}" for load in os.getloadavg()), "seconds": round(time.monotonic() - begin)}
+    head |= {"host_load_after": load(), "seconds": round(time.monotonic() - begin)}
     log(bench_table.render(head, experiment, rows))
     with open(os.path.join(bench.folder, f"{experiment['name']}-{bench.arch}.json"), "w", encoding="utf-8") as stream:
         json.dump({"header": head, "rows": rows}, stream, indent="\t")

@@ -1,11 +1,11 @@
-"""The cost plugin (tools/plugin/cost.c) from Python: building it, telling it where the kernel's functions are, reading its results.
+"""The cost plugin (tools/plugin/cost.c) from Python: building it, telling it where functions are, reading its results.
 
 A place of the kernel is written as
     NAME            where the function begins
     NAME:return     where calls of it return to, tail calls followed to where they return to
     mark:N          marker N of user/common/mark.h
-NAME may be a list of names separated by |: those that this kernel has are taken (the compiler may have inlined one, or made
-NAME.part.0 or NAME.isra.0 of it: these count as NAME).
+NAME may be a list of names separated by |: those that this kernel has are taken (the compiler may have inlined one, or
+made NAME.part.0 or NAME.isra.0 of it: these count as NAME).
 """
 import json
 import os
@@ -14,8 +14,15 @@ import subprocess
 
 import qemu
 
-SOURCES = ("cost.c", "lockstep.c", "lines.c", "decode.c")
-TOOL_PREFIX = {"x86_64": "x86_64-linux-gnu-", "arm64": "aarch64-linux-gnu-", "riscv64": "riscv64-linux-gnu-", "ppc64": "powerpc64le-linux-gnu-"}
+SOURCES = ("cost.c", "settings.c", "lockstep.c", "lines.c", "decode.c")
+TOOL_PREFIX = {
+    "x86_64": "x86_64-linux-gnu-",
+    "arm64": "aarch64-linux-gnu-",
+    "riscv64": "riscv64-linux-gnu-",
+    "ppc64": "powerpc64le-linux-gnu-",
+}
+# What the compiler adds to the name of a part or a copy of a function.
+CLONE = re.compile(r"\.(part|isra|constprop|cold)\b.*")
 LINE = {"ppc64": 128}
 CALLS = re.compile(r"callq?|jal|jalr|bl|blr|bctrl")
 INSTRUCTION = re.compile(r"\s*([0-9a-f]+):\s+(\S+)(.*)")
@@ -60,14 +67,15 @@ class Kernel:
         for line in self.run(tool(arch, "nm"), "-S", elf):
             parts = line.split()
             if len(parts) == 4 and parts[2] in "tTwW":
-                name = re.sub(r"\.(part|isra|constprop|cold)\b.*", "", parts[3])
+                name = CLONE.sub("", parts[3])
                 self.found.setdefault(name, []).append((int(parts[0], 16), int(parts[1], 16)))
         self.read_calls(self.run(tool(arch, "objdump"), "-d", "--no-show-raw-insn", elf))
 
     @staticmethod
     def run(*argv):
         try:
-            return subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True).stdout.splitlines()
+            done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True)
+            return done.stdout.splitlines()
         except (OSError, subprocess.CalledProcessError) as error:
             raise qemu.Problem(f"{argv[0]}: {error}") from None
 
@@ -77,7 +85,7 @@ class Kernel:
         for line in lines:
             header = re.match(r"([0-9a-f]+) <(.+)>:$", line)
             if header:
-                function, address = re.sub(r"\.(part|isra|constprop|cold)\b.*", "", header[2]), int(header[1], 16)
+                function, address = CLONE.sub("", header[2]), int(header[1], 16)
                 continue
             match = INSTRUCTION.match(line)
             if not match or function is None:
@@ -93,7 +101,7 @@ class Kernel:
                 toc_set_up = match[2] in ("lis", "addis") and match[3].split(",")[0].split()[-1] == "r2"
             target = TARGET.search(match[3])
             if target:
-                name = re.sub(r"\.(part|isra|constprop|cold)\b.*", "", target[2])
+                name = CLONE.sub("", target[2])
                 if name != function or CALLS.fullmatch(match[2]):
                     pending = (name, bool(CALLS.fullmatch(match[2])), function)
 
@@ -135,7 +143,7 @@ class Kernel:
 
 
 def settings(kernel, out, phases, scopes=None, probes=None, lockstep=0):
-    """The plugin's settings as text. PHASES: {name: (from, to)}, SCOPES and PROBES: {name: place}; those not there are left out."""
+    """The plugin's settings as text. PHASES: {name: (from, to)}; SCOPES, PROBES: {name: place}, left out if missing."""
     lines = [f"out={out}", f"line={LINE.get(kernel.arch, 64)}"]
     lines += [f"lockstep={lockstep}"] if lockstep else []
     for key, ranges in (("idle", kernel.ranges(IDLE)), ("spin", kernel.ranges(SPIN))):

@@ -76,8 +76,9 @@ def window_columns(experiment):
         ("IPIs taken", plain("ipis_taken", number, 3)),
     ]
     columns += [(name.replace("_", " "), plain(name, number, 3)) for name in experiment["counters"][1]]
+    titles = {"busy": "instr", "atomics": "atomics", "shared": "shared", "fences": "fences", "transfers": "lines"}
     for scope in experiment.get("scopes", {}):
-        for key, title in (("busy", "instr"), ("atomics", "atomics"), ("shared", "shared"), ("fences", "fences"), ("transfers", "lines")):
+        for key, title in titles.items():
             columns.append((f"{scope}: {title}", plain(f"{scope}_{key}", number, 2)))
     return columns
 
@@ -96,10 +97,12 @@ def keys_of(experiment):
 
 
 def render_header(head):
+    append = f", {head['append']}" if head["append"] else ""
+    loads = f"load {head['host_load']} before, {head['host_load_after']} after"
     lines = [
-        f"{head['arch']}: {head['machine']}, CPU {head['guest_cpu']}, {head['memory']}{', ' + head['append'] if head['append'] else ''}",
+        f"{head['arch']}: {head['machine']}, CPU {head['guest_cpu']}, {head['memory']}{append}",
         f"{head['qemu']}; {head['accelerator']}",
-        f"host: {head['host_cpu']}, THP {head['host_thp']}, load {head['host_load']} before, {head['host_load_after']} after",
+        f"host: {head['host_cpu']}, THP {head['host_thp']}, {loads}",
         f"commit {head['commit']}, {head['date']}, {head['seconds']} s; {head['command']}",
     ]
     return "\n".join(lines)
@@ -113,7 +116,8 @@ def render_rows(experiment, rows):
         line = [str(row.get(key, "")) for key in keys]
         good = row["status"] == "ok"
         cells.append(line + ([show(row) for _, show in columns] if good else [""] * len(columns)))
-        remarks.append("" if good else f"{row['status'].upper() if row['status'] == 'failed' else row['status']}: {row['reason']}")
+        status = row["status"].upper() if row["status"] == "failed" else row["status"]
+        remarks.append("" if good else f"{status}: {row['reason']}")
     widths = [max(len(line[at]) for line in cells) for at in range(len(cells[0]))]
     out = []
     for line, remark in zip(cells, remarks):
@@ -141,7 +145,8 @@ def floors(experiment, rows):
             if row["speed_up"] < 1:
                 break
             floor = row["size"]
-        lines.append(f"{' '.join(name)}: " + (f"not slower from {floor} on" if floor else "slower at every size measured"))
+        verdict = f"not slower from {floor} on" if floor else "slower at the largest size"
+        lines.append(f"{' '.join(name)}: {verdict}")
     return "\n".join(lines)
 
 
@@ -156,4 +161,5 @@ def notes(experiment, rows):
 
 
 def render(head, experiment, rows):
-    return "\n".join(part for part in (render_header(head), "", render_rows(experiment, rows), notes(experiment, rows)) if part is not None)
+    parts = [render_header(head), "", render_rows(experiment, rows), notes(experiment, rows)]
+    return "\n".join(parts).rstrip()

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Is the measuring plugin right? `make bench-test [ARCH=]`.
 
-decode  every kind of instruction that tools/plugin/decode.c tells apart, and its neighbours that it must not take for one, through
-        the assemblers; the markers of user/common/mark.h through the compilers
+decode  the instructions that tools/plugin/decode.c tells apart and their neighbours (tests/bench/instructions.py),
+        through the assemblers; the markers of user/common/mark.h, through the compilers
 known   tests/bench/known.c, whose costs are known, in a guest: the longest way through parallel work, waiting, sharing
 """
 import ctypes
@@ -17,47 +17,8 @@ import bench_plugin
 import qemu
 from runtests import make
 
-ATOMIC, FENCE, RELAX = 1, 2, 4
-GUESTS = {"x86_64": "x86_64", "arm64": "aarch64", "riscv64": "riscv64", "ppc64": "ppc64"}
-ASSEMBLER_FLAGS = {"x86_64": [], "arm64": ["-march=armv8.7-a+ls64"], "riscv64": ["-march=rv64gc"], "ppc64": ["-mcpu=power10", "-Wa,-mpower10"]}
-
-INSTRUCTIONS = {
-    "x86_64": {
-        ATOMIC | FENCE: """lock addl $1,(%rax) | lock xaddq %rax,8(%rsp) | lock cmpxchgl %ecx,(%rdx) | lock orl $0,(%rax)
-            lock cmpxchg16b (%rdi) | lock incb %gs:4 | lock btsq %rax,(%r8) | lock andl $0,(%rsp) | lock orl $1,(%rsp) | lock orl $0,(%r12)
-            xchgl %eax,(%rdx) | xchgb %al,(%r12) | xchgq %r9,4(%r15) | lock xchgl %eax,(%rdx) | lock orl $0x10000,(%rsp)""",
-        FENCE: "mfence | lock orl $0,(%rsp) | lock addl $0,-4(%rsp) | lock orq $0,(%rsp) | lock addq $0,128(%rsp)",
-        RELAX: "pause",
-        0: """nop | xchgl %eax,%ebx | xchg %bx,%bx | lfence | sfence | addl $1,(%rax) | cmpxchgl %ecx,(%rdx) | clflush (%rax)
-            orl $0,(%rsp) | movq %rax,%cr3 | rep stosb | xchg %ax,%ax | fxsave (%rax) | tpause %eax | umonitor %rax""",
-    },
-    "arm64": {
-        ATOMIC: """ldadd w0,w1,[x2] | ldaddal x0,x1,[x2] | stadd x0,[x1] | ldsetlb w0,w1,[x2] | ldclr x0,x1,[x2] | ldumaxa x0,x1,[x2]
-            swp w0,w1,[x2] | swpalb w0,w1,[x2] | cas w0,w1,[x2] | casal x0,x1,[x2] | casab w0,w1,[x2] | casp x0,x1,x2,x3,[x4]
-            stxr w0,x1,[x2] | stlxr w0,w1,[x2] | stlxrb w0,w1,[x2] | stxp w0,x1,x2,[x3] | stlxp w0,w1,w2,[x3]""",
-        FENCE: "dmb ish | dmb sy | dmb osh | dmb nsh | dsb sy | dsb ish | dsb nsh | dsb synxs",
-        RELAX: "yield | wfe",
-        0: """nop | dmb ishld | dmb ishst | dsb ishst | dsb ld | isb | ssbb | pssbb | wfi | sev | ldxr x0,[x1] | ldaxr w0,[x1] | ldxp x0,x1,[x2]
-            stlr x0,[x1] | ldar x0,[x1] | ldapr x0,[x1] | str x0,[x1] | stp x0,x1,[x2] | ldr x0,[x1,x2] | st64b x0,[x8] | ld64b x0,[x8]
-            clrex | csdb""",
-    },
-    "riscv64": {
-        ATOMIC: "amoadd.w a0,a1,(a2) | amoswap.d.aq a0,a1,(a2) | amoor.d.rl a0,a1,(a2) | sc.w a0,a1,(a2) | sc.d.rl a0,a1,(a2) | amomaxu.w a0,a1,(a2)",
-        ATOMIC | FENCE: "amoadd.w.aqrl a0,a1,(a2) | amoswap.d.aqrl a0,a1,(a2) | sc.d.aqrl a0,a1,(a2)",
-        FENCE: "fence rw,rw | fence | fence iorw,iorw | lr.d.aqrl a0,(a1)",
-        RELAX: ".word 0x0100000f",
-        0: """nop | fence r,r | fence w,w | fence r,rw | fence rw,w | fence.i | fence.tso | lr.w a0,(a1) | lr.d.aq a0,(a1) | sd a0,(a1) | ld a0,(a1)
-            wfi | c.addi a0,1 | sfence.vma | slti x0,x1,0x5e1""",
-    },
-    "ppc64": {
-        ATOMIC: "stwcx. 3,0,4 | stdcx. 3,4,5 | stbcx. 3,0,4 | sthcx. 3,0,4 | stqcx. 4,0,6 | lwat 3,4,0 | ldat 3,4,8 | stwat 3,4,0 | stdat 3,4,0",
-        FENCE: "hwsync | sync | ptesync | phwsync",
-        RELAX: "or 27,27,27 | or 31,31,31 | or 1,1,1",
-        0: """nop | lwsync | plwsync | eieio | isync | lwarx 3,0,4 | ldarx 3,4,5 | stw 3,0(4) | std 3,8(4) | or 2,2,2 | or 26,26,26 | mr 3,4
-            stdx 3,4,5 | tlbsync | slbia""",
-    },
-}
-
+sys.path.insert(0, os.path.join(qemu.ROOT, "tests/bench"))
+from instructions import ASSEMBLER_FLAGS, GUESTS, INSTRUCTIONS
 
 class Tally:
     def __init__(self):
@@ -72,7 +33,8 @@ class Tally:
 
 def library(folder):
     made = os.path.join(folder, "decode.so")
-    bench_plugin.compile_c(["gcc", "-O2", "-shared", "-fPIC", "-o", made, os.path.join(qemu.ROOT, "tools/plugin/decode.c")])
+    source = os.path.join(qemu.ROOT, "tools/plugin/decode.c")
+    bench_plugin.compile_c(["gcc", "-O2", "-shared", "-fPIC", "-o", made, source])
     return ctypes.CDLL(made)
 
 
@@ -108,7 +70,7 @@ def test_decode(arch, tally, folder, lib):
     guest = lib.decode_guest(GUESTS[arch].encode())
     wrong, cases = [], []
     for kind, text in INSTRUCTIONS[arch].items():
-        cases += [(line.strip(), kind) for line in re.split(r"[|\n]", text)]
+        cases += [(line.strip(), kind) for line in text.replace("\n", " ").split("|") if line.strip()]
     for (line, kind), code in zip(cases, assemble(arch, folder, [line for line, _ in cases])):
         found = ask(lib.decode, code)
         if found != kind or ask(lib.decode_mark, code) != -1:
@@ -116,8 +78,9 @@ def test_decode(arch, tally, folder, lib):
     tally.check(not wrong, f"{arch}: {len(cases)} instructions", "; ".join(wrong))
     marks = markers(arch, folder)
     codes = assemble(arch, folder, [line for line, _ in marks])
-    good = len(marks) == 4 and all(ask(lib.decode_mark, code) == n and ask(lib.decode, code) == 0 for (_, n), code in zip(marks, codes))
-    tally.check(good, f"{arch}: markers", "" if good else repr([(line, code.hex()) for (line, _), code in zip(marks, codes)]))
+    found = [ask(lib.decode_mark, code) if ask(lib.decode, code) == 0 else None for code in codes]
+    good = len(marks) == 4 and found == [number for _, number in marks]
+    tally.check(good, f"{arch}: markers", "" if good else f"{[line for line, _ in marks]} are {found}")
 
 
 def make_known(arch, folder, out):
@@ -127,7 +90,8 @@ def make_known(arch, folder, out):
         raise qemu.Problem(text)
     flags = text.strip().split("\n")[-1].split()
     program = os.path.join(folder, "known")
-    bench_plugin.compile_c([*flags, f"-I{qemu.ROOT}", "-static", "-o", program, os.path.join(qemu.ROOT, "tests/bench/known.c")])
+    source = os.path.join(qemu.ROOT, "tests/bench/known.c")
+    bench_plugin.compile_c([*flags, f"-I{qemu.ROOT}", "-static", "-o", program, source])
     made = os.path.join(folder, "known.cpio")
     init = os.path.join(qemu.ROOT, out, arch, "user/bin/init")
     argv = [sys.executable, os.path.join(qemu.ROOT, "tools/mkcpio.py"), "-o", made, "--bin", init, "--bin", program]
@@ -143,7 +107,8 @@ class Known:
         self.arch, self.tally, self.folder = arch, tally, folder
         self.initrd = make_known(arch, folder, out)
         self.plugin = bench_plugin.build(os.path.join(out, "plugin"))
-        self.kernel = bench_plugin.Kernel(arch, os.path.join(qemu.ROOT, qemu.build_dir({"ARCH": arch, "OUT": out}), "exeunt.elf"))
+        elf = os.path.join(qemu.ROOT, qemu.build_dir({"ARCH": arch, "OUT": out}), "exeunt.elf")
+        self.kernel = bench_plugin.Kernel(arch, elf)
         self.settings = {"OUT": out, "ARCH": arch, "SMP": "4", "MEM": "512M", "INITRD": self.initrd}
 
     def run(self, command, lockstep):
@@ -187,7 +152,8 @@ class Known:
             return
         mode = "lockstep" if lockstep else "icount"
         fences = (6 if self.arch == "x86_64" else 2) * turns
-        for key, expected in (("atomics", 4 * turns), ("shared", 2 * turns), ("fences", fences), ("transfers", 4 * turns)):
+        known = {"atomics": 4 * turns, "shared": 2 * turns, "fences": fences, "transfers": 4 * turns}
+        for key, expected in known.items():
             self.near(f"{key} of {2 * turns} turns, {mode}", phase.sums[key], expected, 0.01, 60)
 
 
@@ -209,7 +175,7 @@ def main():
             known.path(0, 2000000, 6000000, 0)
             known.spin(5000000)
             known.share(2000, 1000)
-            # One vCPU at a time: where no instruction of a program passes that on, each turn would last until the next tick.
+            # One vCPU at a time: where no instruction of a program lets the next one run, a turn lasts until a tick.
             if arch != "riscv64":
                 known.share(2000, 0)
     print(f"{tally.passed} passed, {tally.failed} failed, 0 skipped", flush=True)

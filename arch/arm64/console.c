@@ -66,5 +66,6 @@ int console_irq_init(void)
 	if (!uart.base || !uart_irq || irq_request(uart_irq, true, console_irq, NULL, "uart"))
 		return -ENODEV;
 	pl011_irq_init(&uart);
+	tty_input_ready();	/* what came before may have made its interrupt already */
 	return 0;
 }

@@ -12,21 +12,21 @@
 #define LCRH (0x2c / 4)
 #define CR   (0x30 / 4)
 #define IMSC (0x38 / 4)
-#define ICR  (0x44 / 4)
 
-#define FR_BUSY	      0x08
-#define FR_RX_EMPTY   0x10
-#define FR_TX_FULL    0x20
-#define LCRH_8N1_FIFO 0x70
-#define CR_ON	      0x301   /* port, transmitter, receiver */
-#define INT_RX	      0x50    /* enough was received, or something waits for some time */
-#define PATIENCE      1000000 /* polls; a character takes 87 us at 115200 baud */
+#define FR_BUSY	    0x08
+#define FR_RX_EMPTY 0x10
+#define FR_TX_FULL  0x20
+#define LCRH_8N1    0x60
+#define CR_ON	    0x301   /* port, transmitter, receiver */
+#define INT_RX	    0x50    /* enough was received, or something waits for some time */
+#define PATIENCE    1000000 /* polls; a character takes 87 us at 115200 baud */
 
 void pl011_init(struct pl011 *u)
 {
 	u->base[IMSC] = 0;
+	/* Without FIFOs: an emulator may hold input already, and switching them on would lose it. */
 	if (!(u->base[CR] & 1)) {
-		u->base[LCRH] = LCRH_8N1_FIFO;
+		u->base[LCRH] = LCRH_8N1;
 		u->base[CR] = CR_ON;
 	}
 }
@@ -67,7 +67,6 @@ int pl011_getc(struct pl011 *u)
 void pl011_irq_init(struct pl011 *u)
 {
 	u->irq_wanted = true;
-	u->base[ICR] = 0x7ff;
 	u->base[IMSC] = INT_RX;
 }
 

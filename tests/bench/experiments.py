@@ -1,22 +1,23 @@
 """The experiments of `make bench`, as data. tools/bench.py runs them; tools/README.md explains the columns.
 
 name      FILTER= chooses by it                        title     what the table says
-mode      lockstep (the critical path, vCPUs side by side), icount (exact sums), wall (host time, 2 vCPUs on 2 host cores)
+mode      lockstep (the critical path, vCPUs side by side), icount (exact sums), wall (host time, 2 vCPUs on 2 cores)
 command   what init runs; {sizes}, {rounds} and {within} are filled in
-vary      rows: each combination is a boot. A name with a dot is a kernel option; `cpus` and the others are ours
+vary      rows: each combination is a boot. A name with a dot is a kernel option; `cpus` is ours
 within    rows of the same boot: an option that exitcost itself sets to one value after the other, for `turns` times
 append    more kernel options                          mem       the guest's memory
 samples   of each figure                               limit     seconds for a boot
 fresh     a boot for each sample, because memory that was freed before is not what it was
-rows      what is measured: exits (of exitcost's child, by size), window (a phase of a program), waits (wait4() in exitcost)
-phase     window: from where to where; the last time counts. Programs read /proc/vmstat before and after what they measure
-per       window: what a unit is: passes of a place of the kernel and how many make one, or a number in the program's JSON
-counters  window: from the program's JSON, per unit already
+rows      exits (of exitcost's child, by size), window (a phase of a program), waits (wait4() in exitcost)
+phase     of a window: from where to where; the last time counts. Programs read /proc/vmstat before and after
+per       of a window: what a unit is. A place of the kernel and how often it is passed, or a number in the JSON
+counters  of a window: from the program's JSON, per unit already
 base      the row that the others of the same combination are compared with
 scopes    functions whose work is told apart; `free` is what policies do in parallel, `mm` what a lazy-TLB policy does
 parallel  what a policy does in parallel: free (as above), or all of it; for Amdahl's bound
-A policy or an option that this kernel does not have makes rows that say "not available"; but for WITHOUT: a kernel without
-the option does that.
+
+A policy or an option that this kernel does not have makes rows that say "not available". WITHOUT says what a kernel
+does that does not have the option at all; that is measured.
 """
 
 WITHOUT = {"vm.free_async": "off", "vm.gather_runs": 0, "vm.lazy_tlb": "refcount", "mem.shuffle": 0}

@@ -279,6 +279,16 @@ KTEST(numa, exhaustion_goes_to_the_nearest)
 
 /* ---- where they go */
 
+/* As a gather does: a slot for each page, whose last reference the caller dropped. */
+static void free_slots(struct page **pages, unsigned n)
+{
+	u64 slots[SINGLES];
+
+	for (unsigned i = 0; i < n; i++)
+		slots[i] = page_run(page_to_pfn(pages[i]), 1, page_flag(pages[i], PG_ZERO) ? RUN_ZERO : 0);
+	free_page_runs(slots, n);
+}
+
 /* A page of another node never goes on this CPU's stack: its node has it at once, and a local one is next. */
 KTEST(numa, frees_go_home)
 {
@@ -300,8 +310,8 @@ KTEST(numa, frees_go_home)
 				atomic64_sub(PAGE_REF_ONE, &pages[i]->state);
 			/* Few enough for the stack at first. */
 			if (bulk) {
-				free_page_bulk(pages, 50);
-				free_page_bulk(pages + 50, SINGLES - 50);
+				free_slots(pages, 50);
+				free_slots(pages + 50, SINGLES - 50);
 			}
 			while (!bulk && n)
 				free_page(pages[--n]);
@@ -332,7 +342,7 @@ KTEST(numa, bulk_of_several_nodes)
 			KT_ASSERT(pages[i]);
 			atomic64_sub(PAGE_REF_ONE, &pages[i]->state);
 		}
-		free_page_bulk(pages, n);
+		free_slots(pages, n);
 		drain_pcp();
 		for (unsigned i = 0; i < nr_nodes; i++)
 			KT_EQ(node_free_pages(i), before[i]);

@@ -63,7 +63,7 @@ enum column {
 	SHARED,		/* atomics on a line that another vCPU wrote, or used atomically, last */
 	FENCES,		/* full ones */
 	TRANSFERS,	/* writes to a line that another vCPU wrote last */
-	NR_COLUMNS
+	NR_COLUMNS,
 };
 
 /* What is summed, all since the start; a phase is the difference of two copies. */

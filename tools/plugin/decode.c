@@ -1,14 +1,15 @@
 /*
- * Atomics, full fences and waiting hints by their encoding. Only what is asked for is told apart: this is no disassembler.
+ * Atomics, full fences and waiting hints by their encoding. Only what is asked for is told apart: this is no
+ * disassembler.
  *
- *	x86_64	atomic: lock prefix, xchg with memory. Each is a full fence too, as is mfence. A locked or/add of 0 to the
- *		stack is how a fence is written, and counts as nothing else.
+ *	x86_64	atomic: lock prefix, xchg with memory. Each is a full fence too, as is mfence. A locked or/add of 0 to
+ *		the stack is how a fence is written, and counts as nothing else.
  *	arm64	atomic: LSE operations, stxr and kin. Full fence: dmb and dsb that order all accesses. An atomic that
  *		acquires and releases is no full fence.
  *	riscv64	atomic: AMOs and sc. Full fence: fence of at least rw,rw; AMO, lr or sc with both aq and rl.
  *	ppc64	atomic: stwcx. and kin, the POWER9 AMOs. Full fence: sync (hwsync, ptesync), not lwsync.
  *
- * decode_test.py checks this against the assemblers.
+ * tools/bench_test.py checks this against the assemblers.
  */
 #include "decode.h"
 

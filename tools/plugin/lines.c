@@ -3,9 +3,9 @@
  * compare-and-exchange fails). A line is known by its physical address, so that the direct map, user space and other
  * mappings agree.
  *
- * An entry is vCPU + 1, or 0. It is read and exchanged without a lock; two vCPUs that write a line at the same time come
- * in some order. The table is in parts that are mapped when they are first needed, and costs the host memory only where
- * the guest writes.
+ * An entry is vCPU + 1, or 0. It is read and exchanged without a lock; two vCPUs that write a line at the same time
+ * come in some order. The table is in parts that are mapped when they are first needed, and costs the host memory only
+ * where the guest writes.
  */
 #include <sys/mman.h>
 

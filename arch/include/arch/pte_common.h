@@ -1,6 +1,5 @@
-#pragma once
 /*
- * Part of <asm/pte.h>, for ports whose entries are one 64-bit word: what only names bits. The port defines _PTE_PFN (the
+ * No #pragma once: part of <asm/pte.h>, for ports whose entries are one 64-bit word: what only names bits. The port defines _PTE_PFN (the
  * frame's bits in their place) and _PTE_PFN_SHIFT, _PTE_YOUNG, _PTE_SPECIAL, _PTE_SOFT, _PTE_SOFT_SHIFT before it
  * includes this.
  */
