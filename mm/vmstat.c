@@ -3,6 +3,7 @@
 
 #include <arch/thread.h>
 
+#include "kernel/sched.h"
 #include "kernel/seq.h"
 #include "mm/kmap.h"
 #include "mm/mapping.h"
@@ -32,6 +33,7 @@ void vmstat_show(struct seq *m)
 	seq_printf(m, "nr_zero_pages %llu\n", (unsigned long long)nr_zero_pages());
 	seq_printf(m, "nr_slab_pages %llu\n", (unsigned long long)slab_pages_total());
 	seq_printf(m, "nr_kernel_stack %llu\n", (unsigned long long)kstack_count());
+	seq_printf(m, "context_switches %llu\n", (unsigned long long)sched_nr_switches());
 	for (unsigned e = 0; e < NR_VM_EVENTS; e++)
 		seq_printf(m, "%s %llu\n", event_names[e], (unsigned long long)vm_event_sum(e));
 }

@@ -13,7 +13,7 @@
 	X(tlb_flush_local) X(tlb_flush_local_full) X(tlb_shootdowns) X(tlb_shootdown_ipis) X(tlb_shootdown_received)  \
 	X(tlb_broadcasts)                                                                                               \
 	X(lazy_tlb_switches) X(lazy_tlb_refs) X(lazy_tlb_ipis) X(lazy_tlb_ipis_filtered) X(lazy_tlb_deferred) \
-	 X(context_switches) X(ipis) X(fault_spurious) X(fault_around)
+	 X(ipis) X(fault_spurious) X(fault_around)
 
 enum vm_event {
 #define X(name) VME_##name,

@@ -31,8 +31,9 @@ QUANTUM = 1000
 WARM_UPS = 3  # exits that exitcost makes before each size
 PAGE = 4096
 NO_OPTION = "no such option"
-# An exit that costs less or more than this a page is not the exit that was meant.
-PLAUSIBLE = (10, 5000)
+# An exit that costs less or more than this a page is not the exit that was meant; below, a thread of others has ended.
+PLAUSIBLE = (2, 5000)
+THREAD_END = 5000
 
 
 class Failed(Exception):
@@ -122,6 +123,7 @@ class Bench:
         words = [f"{name}={value}" for name, value in row.items() if "." in name] + experiment.get("append", "").split()
         words = [word for word in words if word not in self.refused]
         found = {"OUT": self.out, "ARCH": self.arch, "SMP": str(row["cpus"]), "MEM": experiment["mem"]}
+        found |= {"NODES": str(row["nodes"])} if row.get("nodes", 1) > 1 else {}
         found |= {key: os.environ[key] for key in ("MACHINE", "CPU", "ROOT") if os.environ.get(key)}
         found |= {"APPEND": " ".join(words), "CMD": command}
         return found | ({"ICOUNT": "1"} if experiment["mode"] == "icount" else {"THREAD": "multi"})
@@ -203,6 +205,7 @@ class Bench:
             name = f"{number}.{again}" if boots > 1 else number
             records, phases = self.boot(experiment, row, name, command, {"exit": ("exit_mm", "exit_mm:return")})
             skipped |= {record["size"]: record["reason"] for record in records if record.get("status") == "skipped"}
+            phases = [phase for phase in phases if phase.sums["busy"] > THREAD_END]
             measured = [size for size in sizes if qemu.size(size) not in skipped]
             # For each size the exits that warm up, then those that count; the last one of all is exitcost's own.
             if len(phases) != len(measured) * (WARM_UPS + rounds) + 1:

@@ -30,7 +30,9 @@ class Row:
     """A line of tests/matrix, for one architecture and one number of CPUs."""
 
     def __init__(self, kind, arch, smp, mem, thread, budget, what):
-        self.kind, self.arch, self.smp, self.thread = kind, arch, smp, thread
+        self.kind, self.smp, self.thread = kind, smp, thread
+        self.arch, *extra = arch.split(";")
+        self.extra = dict(word.split("=", 1) for word in extra)
         self.mem, _, self.nodes = mem.partition("/")
         self.budget = int(budget)
         self.limit = max(60, 3 * self.budget)
@@ -42,11 +44,13 @@ class Row:
         if self.arch == "-":
             return self.name
         nodes = f"/{self.nodes}" if self.nodes else ""
-        return f"{self.arch} {self.smp} CPU{'s' if self.smp != '1' else ''}{nodes} {self.name}"
+        which = "".join(f" {value.split(',')[-1]}" for value in self.extra.values())
+        return f"{self.arch}{which} {self.smp} CPU{'s' if self.smp != '1' else ''}{nodes} {self.name}"
 
     def replay(self, what):
         words = ["make test"] + ([f"ARCH={self.arch}", f"SMP={self.smp}"] if self.arch != "-" else [])
         words += [f"NODES={self.nodes}"] if self.nodes else []
+        words += [f"{key}={value}" for key, value in self.extra.items()]
         return " ".join(words + [f"FILTER='{what}'"])
 
     def weight(self, cores):
@@ -56,7 +60,7 @@ class Row:
 
     def settings(self):
         found = {key: os.environ[key] for key in ("OUT", "QEMU_EXTRA", "break") if os.environ.get(key)}
-        return found | {"ARCH": self.arch, "SMP": self.smp, "MEM": self.mem, "NODES": self.nodes, "THREAD": self.thread}
+        return found | {"ARCH": self.arch, "SMP": self.smp, "MEM": self.mem, "NODES": self.nodes, "THREAD": self.thread} | self.extra
 
 
 def read_matrix(path, archs):
@@ -68,7 +72,7 @@ def read_matrix(path, archs):
             if len(fields) != 7 or fields[0] not in KINDS or not fields[5].isdigit():
                 sys.exit(f"{path}:{number}: kind arch smp mem thread budget what")
             kind, arch, cpus, mem, thread, budget, what = fields
-            for one in archs if arch == "any" else arch.split(","):
+            for one in archs if arch == "any" else [arch] if ";" in arch else arch.split(","):
                 for count in cpus.split(","):
                     yield Row(kind, one, count, mem, thread, budget, what.strip())
 
@@ -81,6 +85,8 @@ def choose(rows, archs, smp, nodes, pattern):
         return rows
     chosen, seen = [], set()
     for row in rows:
+        if row.extra != {key: os.environ[key] for key in ("MACHINE", "CPU") if os.environ.get(key)}:
+            continue
         if row.kind in ("kernel", "user"):
             if (row.arch, row.kind) in seen:
                 continue

@@ -3,7 +3,7 @@
 name      FILTER= chooses by it                        title     what the table says
 mode      lockstep (the critical path, vCPUs side by side), icount (exact sums), wall (host time, 2 vCPUs on 2 cores)
 command   what init runs; {sizes}, {rounds} and {within} are filled in
-vary      rows: each combination is a boot. A name with a dot is a kernel option; `cpus` is ours
+vary      rows: each combination is a boot. A name with a dot is a kernel option; `cpus` and `nodes` are QEMU's
 within    rows of the same boot: an option that exitcost itself sets to one value after the other, for `turns` times
 append    more kernel options                          mem       the guest's memory
 samples   of each figure                               limit     seconds for a boot
@@ -85,6 +85,14 @@ EXPERIMENTS = [
         "limit": 900,
     },
     EXIT | {
+        "name": "exit.nodes",
+        "title": "exit of memory that threads on all nodes have touched: are workers = nodes right?",
+        "command": "exitcost --json --threads 4 --join --size {sizes} --rounds {rounds}",
+        "vary": {"cpus": [4], "nodes": [1, 2, 4], "vm.gather_runs": [0, 1], "vm.free_async": POLICIES},
+        "append": "vm.free_async_threshold=4096",
+        "sizes": ["256M"],
+    },
+    EXIT | {
         "name": "exit.total",
         "title": "exit, instructions of all CPUs, one at a time (exact)",
         "mode": "icount",
@@ -115,10 +123,27 @@ EXPERIMENTS = [
         "counters": ("per_switch", ["ipis", "lazy_tlb_ipis"]),
     },
     LAZY | {
+        "name": "lazy.beside",
+        "title": "lazy TLB: the same with CPUs that run side by side, so that they do compete for lines",
+        "mode": "lockstep",
+        "command": "lazyswitch pingpong --json --rounds 1 --ms 200",
+        "vary": {"cpus": [4], "vm.lazy_tlb": LAZY_POLICIES},
+        "per": {"place": "switch_mm", "passes": 2},
+        "counters": ("per_switch", ["ipis", "lazy_tlb_ipis"]),
+    },
+    LAZY | {
         "name": "lazy.storm",
         "title": "lazy TLB: a storm of fork and exit; what one child costs, from fork to wait",
-        "command": "lazyswitch storm --json --rounds 1 --children 200",
+        "command": "lazyswitch storm --json --rounds 1 --children 500",
         "vary": {"cpus": [2, 8], "vm.lazy_tlb": LAZY_POLICIES},
+        "per": {"json": "children"},
+        "counters": ("per_exit", ["ipis", "tlb_shootdown_ipis", "lazy_tlb_ipis"]),
+    },
+    LAZY | {
+        "name": "lazy.hop",
+        "title": "lazy TLB: children that were on eight CPUs, which are idle when the child exits",
+        "command": "lazyswitch storm --json --rounds 1 --procs 1 --hop 8 --children 200",
+        "vary": {"cpus": [8], "vm.lazy_tlb": LAZY_POLICIES},
         "per": {"json": "children"},
         "counters": ("per_exit", ["ipis", "tlb_shootdown_ipis", "lazy_tlb_ipis"]),
     },

@@ -23,6 +23,8 @@
  *	idle=FROM-TO		the idle loop
  *	probe=NAME:PCS		how often a place is passed
  *
+ * A phase that is begun by several vCPUs is one, until all of them have ended it.
+ *
  * A vCPU's counters are only touched by its own thread, and only grow. Who opens or ends a phase copies those of all:
  * the figures of other vCPUs are exact to the few instructions that they execute meanwhile. In a waiting loop that has
  * a hint (pause, yield), the instructions between two hints count as waiting if they are fewer than LOOP_LENGTH.
@@ -48,7 +50,7 @@ unsigned nr_vcpus;
 
 /* phase_lock */
 static struct phase {
-	bool open;
+	unsigned open;		/* times that it was begun and has not ended */
 	uint64_t nr, begun;	/* times ended; lockstep's time */
 	unsigned overlaps;	/* begun again while it was open */
 	struct counts at_begin[MAX_VCPUS];
@@ -182,8 +184,11 @@ static void leave_scope(unsigned int vcpu, void *ret)
 		depth--;
 	if (!depth)
 		return;		/* it came here in another way */
-	v->depth = depth - 1;
-	v->scope = v->stack[v->depth].scope;
+	/* One that jumped to another at its end left the same address twice. */
+	while (depth && v->stack[depth - 1].ret == (uintptr_t)ret)
+		depth--;
+	v->depth = depth;
+	v->scope = v->stack[depth].scope;
 	if (left == SCOPE_IPI)
 		lockstep_ipi_sent(v);
 }
@@ -205,12 +210,11 @@ static void begin_phase(unsigned int vcpu, void *which)
 	struct phase *p = &phases[(uintptr_t)which];
 
 	pthread_mutex_lock(&phase_lock);
-	if (p->open) {
+	if (p->open++) {
 		p->overlaps++;
 	} else {
 		if (!nr_open++)
 			lockstep_begin(&vcpus[vcpu]);
-		p->open = true;
 		p->overlaps = 0;
 		p->begun = lockstep_now(&vcpus[vcpu]);
 		for (unsigned i = 0; i < nr_vcpus; i++)
@@ -287,9 +291,8 @@ static void end_phase(unsigned int vcpu, void *which)
 	struct phase *p = &phases[(uintptr_t)which];
 
 	pthread_mutex_lock(&phase_lock);
-	if (p->open) {
+	if (p->open && !--p->open) {
 		print_phase((unsigned)(uintptr_t)which, lockstep_now(&vcpus[vcpu]) - p->begun);
-		p->open = false;
 		p->nr++;
 		if (!--nr_open)
 			lockstep_end();
