@@ -21,7 +21,7 @@
 #include "kernel/task.h"
 #include "mm/mm.h"
 
-void load_mm(struct cpu *c, struct mm *next)
+static __always_inline void load(struct cpu *c, struct mm *next)
 {
 	struct mm *prev = c->active_mm;
 
@@ -35,10 +35,16 @@ void load_mm(struct cpu *c, struct mm *next)
 	arch_mm_switch(prev, next, c->id);
 	return;
 #endif
+	race_point("lazy:before-load");
 	arch_mm_switch(prev, next, c->id);
 	if (!ARCH_HAS_ASID || !atomic_read(&prev->users))
 		cpumask_clear(&prev->cpumask, c->id);
 	smp_store_release(&c->active_mm, next);	/* the last that we do with prev: pairs with find_holders */
+}
+
+void load_mm(struct cpu *c, struct mm *next)
+{
+	load(c, next);
 }
 
 void switch_mm(struct task *prev, struct task *next)
@@ -52,7 +58,7 @@ void switch_mm(struct task *prev, struct task *next)
 		return;
 	}
 	if (next->mm != old)
-		load_mm(c, next->mm);
+		load(c, next->mm);
 	if (!prev->mm)
 		c->drop_mm = lazy_tlb_leave(old);
 }
@@ -104,5 +110,6 @@ void exit_mm(void)
 	t->mm = NULL;
 	irq_enable();
 	task_mm_unlock(t);
+	race_point("lazy:before-put");
 	mmput(mm);
 }
