@@ -150,13 +150,21 @@ static bool owe(struct mm *mm)
 	for_each_online_cpu(cpu) {
 		uintptr_t seen = (uintptr_t)mm, *slot = &per_cpu_ptr(&lazy_cpus, cpu)->slot;
 
+#ifdef BREAK_LAZY_NO_OWED
+		continue;
+#endif
 		if (__atomic_load_n(slot, __ATOMIC_RELAXED) != seen)
 			continue;
 		mmgrab(mm);
 		race_point("lazy:before-owed");
+#ifdef BREAK_LAZY_NO_RECHECK
+		__atomic_store_n(slot, seen | OWED, __ATOMIC_RELEASE);
+		continue;
+#endif
 		if (!__atomic_compare_exchange_n(slot, &seen, seen | OWED, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
 			atomic_dec(&mm->count);	/* it left meanwhile */
 	}
+	race_point("lazy:after-owed");
 	return !atomic_dec_and_test(&mm->count);
 }
 
@@ -172,7 +180,11 @@ static void find_holders(struct mm *mm, struct cpumask *holders)
 
 static void interrupt_holders(struct cpumask *holders, ipi_fn fn, void *arg)
 {
+	race_point("lazy:before-ipi");
 	vm_event_add(VME_lazy_tlb_ipis, cpumask_weight(holders));
+#ifdef BREAK_LAZY_NO_IPI
+	return;
+#endif
 	call_on_cpus(holders, fn, arg, true);
 }
 
@@ -276,6 +288,7 @@ static void reap(struct work *unused)
 	dead_list = NULL;
 	nr_dead = 0;
 	spin_unlock_irqrestore(&dead_lock, flags);
+	race_point("lazy:reaping");
 	for (mm = list; mm; mm = mm->dead_next) {
 		find_holders(mm, &holders);
 		cpumask_or(&left, &left, &holders);

@@ -596,11 +596,19 @@ int sched_set_affinity(struct task *t, const struct cpumask *mask)
 
 u64 task_runtime_ns(struct task *t)
 {
-	u64 ns = READ_ONCE(t->runtime);
+	/* Under the queue's lock, or a tick between the reads would make time go back. */
+	for (;;) {
+		struct rq *rq = cpu_rq(READ_ONCE(t->cpu));
+		unsigned long flags = spin_lock_irqsave(&rq->lock);
+		bool here = rq == cpu_rq(READ_ONCE(t->cpu));
+		u64 ns = t->runtime;
 
-	if (READ_ONCE(t->on_cpu))
-		ns += clock_ns() - READ_ONCE(t->exec_start);
-	return ns;
+		if (rq->curr == t)
+			ns += clock_ns() - t->exec_start;
+		spin_unlock_irqrestore(&rq->lock, flags);
+		if (here)
+			return ns;
+	}
 }
 
 unsigned sched_nr_running(void)

@@ -62,6 +62,9 @@ static void look(struct timer *timer)
 		       current->comm, current->pid);
 		dump_stack();
 	}
+	/* A task that is alone is never asked to make way: ask it, so that its next yield is a sign of life. */
+	if (w->silent)
+		set_work(current, WORK_RESCHED);
 	if (!this_cpu()->in_idle)
 		timer_start(timer, clock_ns() + opt_thresh * NSEC_PER_SEC / LOOKS);
 }

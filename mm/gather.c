@@ -17,6 +17,7 @@
 
 #include <arch/tlb.h>
 
+#include "kernel/race.h"
 #include "kernel/rcu.h"
 #include "kernel/sched.h"
 #include "kernel/task.h"
@@ -86,6 +87,7 @@ static struct gather_batch *gather_more(struct mmu_gather *g, struct gather_chai
 	}
 	b->next = NULL;
 	b->nr = 0;
+	b->runs = g->runs || g->nr_chains > 1;	/* of several chains any may begin a batch, and change g->runs */
 	if (c->last)
 		c->last->next = b;
 	else
@@ -146,21 +148,23 @@ static void tlb_flush(struct mmu_gather *g)
 	range_reset(g);
 }
 
-static void free_table_list(struct page *p)
+/* Up to n tables of the list; returns the next one. */
+static struct page *free_tables_up_to(struct page *p, unsigned n)
 {
-	while (p) {
+	while (p && n--) {
 		struct page *next = p->private;
 
 		pt_free_table_page(p);
 		p = next;
 	}
+	return p;
 }
 
 static void table_batch_free(struct rcu_head *head)
 {
 	struct table_batch *b = container_of(head, struct table_batch, rcu);
 
-	free_table_list(b->first);
+	(void)free_tables_up_to(b->first, ~0u);
 	kfree(b);
 }
 
@@ -181,7 +185,40 @@ static void free_tables_of(struct mmu_gather *g)
 		}
 		synchronize_rcu();
 	}
-	free_table_list(list);
+	while ((list = free_tables_up_to(list, BATCH_SLOTS)))
+		cond_resched();
+}
+
+#ifdef CONFIG_DEBUG
+u32 gather_longest;		/* pages freed at once, at the most; for tests */
+
+static void note_stretch(u32 pages)
+{
+	if (pages > READ_ONCE(gather_longest))
+		WRITE_ONCE(gather_longest, pages);
+}
+#else
+static inline void note_stretch(u32 pages) {}
+#endif
+
+/* Slots may stand for long runs: yields often enough. */
+static void free_runs(const u64 *slot, u32 n)
+{
+	while (n) {
+		u32 pages = run_pages(slot[0]), k = 1;
+
+#ifdef BREAK_GATHER_LONG_STRETCH
+		while (k < n)
+#else
+		while (k < n && pages + run_pages(slot[k]) <= GATHER_MAX_PAGES)
+#endif
+			pages += run_pages(slot[k++]);
+		note_stretch(pages);
+		free_page_runs(slot, k);
+		slot += k;
+		n -= k;
+		cond_resched();
+	}
 }
 
 void gather_free_chain(struct gather_batch *b)
@@ -190,10 +227,14 @@ void gather_free_chain(struct gather_batch *b)
 		struct gather_batch *next = b->next;
 
 		vm_event_add(VME_gather_runs, b->nr);
-		free_page_runs(b->slot, b->nr);
+		if (b->runs) {
+			free_runs(b->slot, b->nr);
+		} else {
+			free_page_runs(b->slot, b->nr);
+			cond_resched();
+		}
 		free_kpages(b, 0);
 		b = next;
-		cond_resched();
 	}
 }
 
@@ -209,7 +250,7 @@ static void free_gathered(struct mmu_gather *g)
 	g->tail = NULL;
 	if (g->nr_bundle) {
 		vm_event_add(VME_gather_runs, g->nr_bundle);
-		free_page_runs(g->bundle, g->nr_bundle);
+		free_runs(g->bundle, g->nr_bundle);
 		g->nr_bundle = 0;
 	}
 	g->nr_pages = 0;
@@ -221,6 +262,10 @@ void gather_flush(struct mmu_gather *g)
 {
 	if (g->run.pages)
 		gather_close_run(g, &g->run);
+#ifdef BREAK_GATHER_EARLY_HAND_OFF
+	gather_hand_off(g);
+#endif
+	race_point("gather:before-flush");
 	tlb_flush(g);
 	free_gathered(g);
 	cond_resched();

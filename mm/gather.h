@@ -32,6 +32,7 @@ enum free_async { FREE_OFF, FREE_BATCH, FREE_NODE, FREE_ZAP };
 struct gather_batch {
 	struct gather_batch *next;
 	u32 nr;
+	bool runs;			/* its slots may be long runs; else one may be, of the time before */
 	struct work work;
 	struct mmu_gather *owner;	/* waits for the worker */
 	u64 slot[];			/* page_run() */
@@ -142,3 +143,6 @@ void gather_hand_off(struct mmu_gather *g);
 void gather_join(struct mmu_gather *g);
 /** Free a flushed chain and its batches. Yields. */
 void gather_free_chain(struct gather_batch *b);
+#ifdef CONFIG_DEBUG
+extern u32 gather_longest;	/* the most pages freed without a yield, so far: tests reset it */
+#endif

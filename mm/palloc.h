@@ -42,7 +42,7 @@ static inline void free_page(struct page *p)
 /*
  * A run of single pages in one word: first frame, flags, how many.
  */
-#define RUN_MAX		0x10000u	/* pages */
+#define RUN_MAX		0x2000u	/* pages; less than GATHER_MAX_PAGES by more than a batch */
 #define RUN_ZERO	0x1u		/* known zero */
 #define RUN_HELD	0x2u		/* one page, whose reference must be dropped first: others may have some too */
 #define RUN_FLAGS	(RUN_ZERO | RUN_HELD)

@@ -285,8 +285,10 @@ static void free_level(struct mmu_gather *g, pte_t *table, int level, uintptr_t 
 		if (!pte_table(v))
 			continue;
 		table = phys_to_virt(pte_pfn(v) << PAGE_SHIFT);
-		if (level > 1)
+		if (level > 1) {
 			free_level(g, table, level - 1, va, next, floor, ceiling);
+			cond_resched();
+		}
 		if (base < floor || base + pt_size(level) - 1 > ceiling - 1)
 			continue;
 		spin_lock(&g->mm->page_table_lock);

@@ -35,6 +35,7 @@ def doubling(cpus, nodes):
 
 
 # image   what -kernel gets, in the build folder          extra   devices every boot has
+# extra_for   devices of machines whose name begins so
 # status  from the guest's status to QEMU's exit status; None: the machine cannot tell, only the closing line counts
 # numa_cpus  the shares of CPUs that several NUMA nodes must have, if not even ones
 MACHINES = {
@@ -76,6 +77,8 @@ MACHINES = {
         "cpu": "power9",
         "image": "exeunt.elf",
         "extra": ["-vga", "none"],
+        # The bare machine is switched off by its service processor.
+        "extra_for": {"powernv": ["-device", "ipmi-bmc-sim,id=bmc", "-device", "isa-ipmi-bt,bmc=bmc,irq=10"]},
         "status": lambda code: None,
     },
 }
@@ -233,6 +236,8 @@ def command(settings, console):
     else:
         argv += ["-accel", f"tcg,thread={thread_mode(settings)}"]
     argv += here["extra"] + console
+    for prefix, options in here.get("extra_for", {}).items():
+        argv += options if kind.startswith(prefix) else []
     if settings.get("ISO"):
         argv += ["-cdrom", settings["ISO"], "-boot", "d"]
     else:

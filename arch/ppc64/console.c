@@ -1,4 +1,4 @@
-/* The console, the way off and the clock, by the platform's functions. Callers of console_putc keep each other apart. */
+/* The console and the way off, by the platform's functions. Callers of console_putc keep each other apart. */
 #include <arch/boot.h>
 #include <arch/cpu.h>
 

@@ -1,10 +1,10 @@
 /*
  * Before the MMU is on: is the CPU good enough, the first page tables, and who translates by them. Runs wherever the
- * image was loaded; data is reached relative to the TOC, and nothing may hold the address of something else at link time
- * (no tables of pointers).
+ * image was loaded; data is reached relative to the TOC, and nothing may hold the address of something else at link
+ * time (no tables of pointers).
  *
- * The early tree maps the image at its link address by 4 KiB pages, since it lies at any multiple of that, and the first
- * GiB of memory at DIRECT_MAP_BASE. Generic code replaces it (mm/kmap.c).
+ * The early tree maps the image at its link address by 4 KiB pages, since it lies at any multiple of that, and the
+ * first GiB of memory at DIRECT_MAP_BASE. Generic code replaces it (mm/kmap.c).
  */
 #include <arch/boot.h>
 #include <arch/cpu.h>

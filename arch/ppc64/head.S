@@ -16,8 +16,8 @@
 	.endm
 
 	/*
-	 * From here on the CPU is little-endian and in 64-bit mode, whatever it was. The first instruction is a trap that
-	 * is never taken, or, read in the other order, a jump over the second. Changes r10-r12 and LR; RI is off.
+	 * From here on the CPU is little-endian and in 64-bit mode, whatever it was. The first instruction is a trap
+	 * that is never taken, or, read in the other order, a jump over the second. Changes r10-r12 and LR; RI is off.
 	 */
 	.macro	set_endian
 	tdi	0, 0, 0x48

@@ -1,11 +1,11 @@
 /*
  * Address spaces: loading them, their PIDs, TLB invalidation.
  *
- * The process table says for each PID where its tree is; PIDR says which PID translates user addresses now. PID 0 is the
- * kernel's own tree, PID 1 an empty one: what init_mm has in the user half. An mm gets a PID when it is first loaded and
- * keeps it until it is destroyed, so an entry of the table never changes while a CPU may have read it, and no CPU has
- * stale translations under a PID in use. A PID that was given back is dirty: TLBs may hold translations under it. When
- * there is no clean one left, everything is dropped on all CPUs, and the dirty ones are clean again.
+ * The process table says for each PID where its tree is; PIDR says which PID translates user addresses now. PID 0 is
+ * the kernel's own tree, PID 1 an empty one: what init_mm has in the user half. An mm gets a PID when it is first
+ * loaded and keeps it until it is destroyed, so an entry of the table never changes while a CPU may have read it, and
+ * no CPU has stale translations under a PID in use. A PID that was given back is dirty: TLBs may hold translations
+ * under it. When there is no clean one left, everything is dropped on all CPUs, and the dirty ones are clean again.
  *
  * There are twice as many PIDs as tasks, so one can always be found.
  *

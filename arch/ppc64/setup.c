@@ -24,7 +24,7 @@ extern char _text[], _end[];
 const void *ppc_fdt;
 const struct platform *ppc_platform;
 
-/* The node is the domain of the level that the first reference point names; cells count from 1, the length is cell 0. */
+/* The node is the domain of the level that the first reference point names. Cell 0 of the list is its length. */
 static int node_of(const void *fdt, int node)
 {
 	int len, points_len;

@@ -1,6 +1,6 @@
 /*
- * Other CPUs and interrupts: starting, IPIs, what the interrupts of the machine are for; keeping instruction fetch up to
- * date.
+ * Other CPUs and interrupts: starting, IPIs, what the interrupts of the machine are for; keeping instruction fetch up
+ * to date.
  */
 #include <arch/boot.h>
 #include <arch/irq.h>

@@ -1,6 +1,6 @@
 /*
- * Time: the time base, which counts at a fixed rate on all CPUs, and the decrementer. The decrementer interrupts when it
- * becomes negative and as long as it is; it is 32 bits wide, so far deadlines take several rounds.
+ * Time: the time base, which counts at a fixed rate on all CPUs, and the decrementer. The decrementer interrupts when
+ * it becomes negative and as long as it is; it is 32 bits wide, so far deadlines take several rounds.
  */
 #include <arch/boot.h>
 #include <arch/cpu.h>

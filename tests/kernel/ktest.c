@@ -20,6 +20,7 @@
 #include "mm/palloc.h"
 #include "mm/pgtable.h"
 #include "mm/slab.h"
+#include "mm/zap.h"
 
 extern const struct ktest __start_ktests[], __stop_ktests[];
 
@@ -166,9 +167,10 @@ static void restore_knobs(void)
 
 void kt_settle(void)
 {
-	workqueue_trim();
 	call_on_cpus(&cpu_online_mask, unlazy, NULL, true);
 	lazy_tlb_drain();
+	flush_workqueue(free_workqueue());	/* a worker that is still busy would not be counted as one too many */
+	workqueue_trim();
 	rcu_barrier();
 	rcu_barrier();	/* callbacks of the first may have queued more */
 	kstack_drain();

@@ -11,6 +11,7 @@
 #include "kernel/task.h"
 #include "kernel/timer.h"
 #include "kernel/workqueue.h"
+#include "lib/bits.h"
 #include "lib/err.h"
 #include "lib/random.h"
 #include "lib/string.h"
@@ -347,6 +348,97 @@ KTEST(numa, bulk_of_several_nodes)
 		for (unsigned i = 0; i < nr_nodes; i++)
 			KT_EQ(node_free_pages(i), before[i]);
 	}
+	palloc_check();
+}
+
+/* The block that has this frame comes off the list. */
+static struct page *find_block(struct page **list, u64 pfn)
+{
+	for (struct page **at = list; *at; at = (struct page **)&(*at)->private) {
+		struct page *p = *at;
+
+		if (pfn >= page_to_pfn(p) && pfn < page_to_pfn(p) + (1ull << page_order(p))) {
+			*at = p->private;
+			return p;
+		}
+	}
+	return NULL;
+}
+
+/* Frames [lo, hi) of a block that we own go back as smaller ones. */
+static void free_frames_of(u64 lo, u64 hi, u64 state)
+{
+	while (lo < hi) {
+		unsigned order = min((unsigned)__builtin_ctzll(lo), (unsigned)ilog2(hi - lo));
+		struct page *p = pfn_to_page(lo);
+
+		WRITE_ONCE(p->word, page_word(PAGE_KERNEL, order, (unsigned)ram_node(lo), NULL));
+		atomic64_set(&p->state, (s64)state);
+		free_pages(p, order);
+		lo += 1ull << order;
+	}
+}
+
+/* Blocks on both sides of a boundary: a run over it, as one slot or one for each page, must be divided. */
+static void free_over_edge(struct page *below, struct page *above, u64 edge, bool slots)
+{
+	u64 lo = max(page_to_pfn(below), edge - 8), end = edge + (1ull << page_order(above)), hi = min(end, edge + 8);
+	u64 zero = page_state(below) & page_state(above) & PG_ZERO, flags = zero ? RUN_ZERO : 0, runs[16];
+	u64 state = PAGE_REF_ONE | (zero ? PG_ZERO : PG_POISON), free_below, free_above;
+	unsigned a = page_node(below), b = page_node(above), n = 0;
+
+	free_frames_of(page_to_pfn(below), lo, state);
+	free_frames_of(hi, end, state);
+	drain_pcp();
+	free_below = node_free_pages(a);
+	free_above = node_free_pages(b);
+	for (u64 pfn = lo; pfn < hi; pfn++) {
+		WRITE_ONCE(pfn_to_page(pfn)->word, page_word(PAGE_KERNEL, 0, (unsigned)ram_node(pfn), NULL));
+		atomic64_set(&pfn_to_page(pfn)->state, (s64)zero);
+		runs[n++] = page_run(pfn, 1, (u32)flags);
+	}
+	if (!slots)
+		runs[0] = page_run(lo, n, (u32)flags);
+	free_page_runs(runs, slots ? n : 1);
+	drain_pcp();
+	KT_EQ(node_free_pages(a) - free_below, edge - lo);
+	KT_EQ(node_free_pages(b) - free_above, hi - edge);
+}
+
+/* The boundary behind this region. False: what lies there is in use. */
+static bool try_boundary(const struct boot_region *r, bool slots)
+{
+	u64 edge = r[1].base >> PAGE_SHIFT;
+	struct page *all_below, *all_above, *below, *above;
+
+	drain_pcp();
+	all_below = take_node((unsigned)r->node);
+	all_above = take_node((unsigned)r[1].node);
+	below = find_block(&all_below, edge - 1);
+	above = find_block(&all_above, edge);
+	if (below && above)
+		free_over_edge(below, above, edge, slots);
+	else if (below || above)
+		free_pages(below ? below : above, page_order(below ? below : above));
+	give_back(all_below);
+	give_back(all_above);
+	return below && above;
+}
+
+KTEST(numa, run_over_a_boundary)
+{
+	unsigned found = 0;
+
+	for (unsigned i = 0; i + 1 < boot_info.nr_ram && !found; i++) {
+		const struct boot_region *r = &boot_info.ram[i];
+
+		if (r->base + r->size != r[1].base || r->node == r[1].node)
+			continue;
+		for (int slots = 0; slots < 2; slots++)
+			found += try_boundary(r, slots);
+	}
+	if (!found)
+		kt_skip("no two nodes are neighbours with free memory there");
 	palloc_check();
 }
 

@@ -88,9 +88,10 @@ u32 of_prop_u32(const char *path, const char *name)
 	return be32_to_cpu(value);
 }
 
-static u64 claim(u32 size, u32 align)
+/* Whole pages: SLOF may fail to find less. */
+static u64 claim(u32 size)
 {
-	u32 in[] = { 0, size, align };
+	u32 in[] = { 0, align_up(size, 4096u), 4096 };
 	s64 at = of_call("claim", in, 3, 1, 0);
 
 	return at == -1 ? 0 : (u32)at;
@@ -101,7 +102,7 @@ u64 of_instantiate_rtas(u64 *base, u64 *size)
 	s64 handle;
 
 	*size = of_prop_u32("/rtas", "rtas-size");
-	*base = *size ? claim((u32)*size, 4096) : 0;
+	*base = *size ? claim((u32)*size) : 0;
 	handle = *base ? of_call1("open", string("/rtas")) : 0;
 	if (handle > 0) {
 		u32 in[] = { string("instantiate-rtas"), (u32)handle, (u32)*base };
@@ -221,7 +222,7 @@ u64 of_flatten(void)
 {
 	s64 root = of_call1("peer", 0);
 
-	tree.phys = claim(TREE_SIZE, 4096);
+	tree.phys = claim(TREE_SIZE);
 	if (!tree.phys || root <= 0)
 		return 0;
 	ppc_early_map(tree.phys);

@@ -120,10 +120,12 @@ static void leave(u64 token)
 		r = call(OPAL_CONSOLE_FLUSH, 0, 0, 0);
 		poll();
 	} while (r > 0 || r == OPAL_BUSY || r == OPAL_BUSY_EVENT);
-	for (;;) {
-		call(token, 0, 0, 0);
+	do {
+		r = call(token, 0, 0, 0);
 		poll();
-	}
+	} while (r == OPAL_BUSY || r == OPAL_BUSY_EVENT);
+	for (;;)
+		poll();
 }
 
 static void power_off(int status)

@@ -288,8 +288,10 @@ void pseries_early_init(void)
 	u64 size;
 
 	rtas_entry = of_instantiate_rtas(&rtas_base, &size);
-	if (size)
+	if (rtas_entry)
 		boot_reserve(rtas_base, size);
+	else
+		pr_warn("RTAS is not there: one CPU, no clock, no way to switch off");
 	of_quiesce();
 	if (hcall5(H_SET_MODE, 1, H_SET_MODE_LE, 0, 0).status)
 		panic("the hypervisor does not let interrupts be little-endian");

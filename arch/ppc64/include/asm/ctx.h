@@ -1,7 +1,7 @@
 #pragma once
 /*
- * Address-space ids. An mm gets a PID when it is first loaded and keeps it, the same on all CPUs, until it is destroyed.
- * See mmu.c.
+ * Address-space ids. An mm gets a PID when it is first loaded and keeps it, the same on all CPUs, until it is
+ * destroyed. See mmu.c.
  */
 #include <arch/pte.h>
 

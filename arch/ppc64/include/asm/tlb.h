@@ -1,7 +1,7 @@
 #pragma once
 /*
- * TLB invalidation: tlbiel on this CPU, tlbie on all of them. A whole address space takes one tlbiel for each set of the
- * TLB on POWER9, so ranges are done page by page up to a good number.
+ * TLB invalidation: tlbiel on this CPU, tlbie on all of them. A whole address space takes one tlbiel for each set of
+ * the TLB on POWER9, so ranges are done page by page up to a good number.
  */
 #include "lib/types.h"
 
