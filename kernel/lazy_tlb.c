@@ -10,13 +10,14 @@
  *	filtered	the same, but only CPUs whose published active_mm is this mm
  *	hazard		a slot in a line of the CPU's own says what it borrows. The last drop turns each slot that names
  *			the mm into "mm, owed" and takes a reference for it; the CPU drops that when it leaves
- *	quiesce		dead mms wait, up to BATCH of them or a moment, until CPUs have gone on by themselves; those that
+ *	quiesce		dead mms wait, up to BATCH of them or a moment, until CPUs have gone on by themselves; those
+ *	that
  *			have not get one interrupt for the whole batch
  *
- * Why a slot or a look is enough. A CPU can begin to borrow mm only from a task that uses it (prev->mm == mm, or exit_mm
- * itself): that task holds a user of mm until it has left this CPU (sched.c: on_cpu, release and acquire), so the last
- * drop comes after, and sees the slot, the mask's bit, active_mm. So no fence is needed when a CPU goes lazy: what
- * hazard pointers usually need one for, taking a pointer that nobody holds, does not happen. (tests/models has the
+ * Why a slot or a look is enough. A CPU can begin to borrow mm only from a task that uses it (prev->mm == mm, or
+ * exit_mm itself): that task holds a user of mm until it has left this CPU (sched.c: on_cpu, release and acquire), so
+ * the last drop comes after, and sees the slot, the mask's bit, active_mm. So no fence is needed when a CPU goes lazy:
+ * what hazard pointers usually need one for, taking a pointer that nobody holds, does not happen. (tests/models has the
  * protocol, and finds the failure when a CPU may borrow what nobody uses.)
  * In the other direction active_mm is published after the new root was loaded and the bit cleared, with a release: who
  * reads another mm there, with acquire, knows that the CPU is done with this one.
@@ -24,8 +25,8 @@
  * Dying: exit_mmap's first flush makes every other CPU that borrows the mm load init_mm (mm/tlb.c), unless flushes are
  * broadcast; then shootdown finds only itself. That is what "exit's own flush makes shootdown free" means.
  *
- * Switching the policy: the new one is in force beside the old one (the last drop does what both need), every CPU passes
- * an interrupt and leaves what it borrowed under the old one, the old one ends.
+ * Switching the policy: the new one is in force beside the old one (the last drop does what both need), every CPU
+ * passes an interrupt and leaves what it borrowed under the old one, the old one ends.
  *
  * Locks: d dead_lock (interrupts off)   c this CPU only, interrupts off   a atomic
  */
@@ -97,7 +98,7 @@ void lazy_tlb_enter(struct cpu *c)
 		mmgrab(mm);
 		break;
 	case LAZY_HAZARD:
-		__atomic_store_n(&l->slot, (uintptr_t)mm, __ATOMIC_RELAXED);
+		WRITE_ONCE(l->slot, (uintptr_t)mm);
 		break;
 	}
 }
@@ -176,6 +177,7 @@ static void find_holders(struct mm *mm, struct cpumask *holders)
 	for_each_cpu(cpu, &mm->cpumask)
 		if (smp_load_acquire(&cpus[cpu]->active_mm) != mm)
 			__cpumask_clear(holders, cpu);
+	__atomic_thread_fence(__ATOMIC_ACQUIRE); /* a bit that was clear: pairs with its clearing in load */
 }
 
 static void interrupt_holders(struct cpumask *holders, ipi_fn fn, void *arg)
@@ -230,7 +232,9 @@ static void check_nobody(struct mm *mm)
 		return;
 	}
 	for_each_online_cpu(cpu)
-		ASSERT(smp_load_acquire(&cpus[cpu]->active_mm) != mm, "an mm is freed that CPU %u has loaded", cpu);
+		/* Its bit may be clear already, and active_mm about to follow. */
+		ASSERT(!cpumask_test(&mm->cpumask, cpu) || smp_load_acquire(&cpus[cpu]->active_mm) != mm,
+		       "an mm is freed that CPU %u has loaded", cpu);
 }
 
 bool lazy_tlb_release(struct mm *mm)
@@ -246,6 +250,7 @@ bool lazy_tlb_release(struct mm *mm)
 			find_holders(mm, &holders);
 		else
 			cpumask_copy(&holders, &mm->cpumask);
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);	/* a bit that was clear: pairs with its clearing in load */
 		if (!cpumask_empty(&holders) && (kinds & BIT_OF(LAZY_QUIESCE) || !may_wait())) {
 			defer(mm);
 			return false;
@@ -344,10 +349,12 @@ static const struct cmdline_option option_lazy = {
 };
 KNOB(knob_lazy) = { .name = "vm.lazy_tlb", .opt = &option_lazy, .changed = policy_changed };
 
-static const struct cmdline_option option_check = { .name = "vm.lazy_tlb_check",
-						    .type = CMDLINE_FLAG,
-						    .flag = &opt_check,
-						    .help = "1: before an mm is freed ask every CPU whether it uses it" };
+static const struct cmdline_option option_check = {
+	.name = "vm.lazy_tlb_check",
+	.type = CMDLINE_FLAG,
+	.flag = &opt_check,
+	.help = "1: before an mm is freed ask every CPU whether it uses it"
+};
 KNOB(knob_check) = { .name = "vm.lazy_tlb_check", .opt = &option_check };
 
 /** Before the first address space exists. */

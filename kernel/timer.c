@@ -24,7 +24,7 @@ void timer_init(struct timer *t, void (*fn)(struct timer *))
 {
 	t->fn = fn;
 	t->cpu = -1;
-	t->running = false;
+	t->running = 0;
 	t->expires = 0;
 }
 
@@ -137,13 +137,13 @@ void timer_interrupt(void)
 			break;
 		}
 		rb_erase_cached(&t->node, &b->tree);
-		t->running = true;
+		__atomic_fetch_add(&t->running, 1, __ATOMIC_RELAXED);
 		smp_store_release(&t->cpu, -1);	/* pairs with lock_base: off the queue means running, or over */
 		fn = t->fn;
 		spin_unlock(&b->lock);
 		fn(t);
 		/* From here on the owner of a cancelled timer may free it. */
-		__atomic_store_n(&t->running, false, __ATOMIC_RELEASE);
+		__atomic_fetch_sub(&t->running, 1, __ATOMIC_RELEASE);
 		spin_lock(&b->lock);
 	}
 	spin_unlock(&b->lock);

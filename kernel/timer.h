@@ -17,7 +17,7 @@ struct timer {
 	u64 expires;			/* base lock */
 	void (*fn)(struct timer *);	/* interrupts off, base lock not held; may restart the timer */
 	int cpu;			/* base lock; -1: not queued */
-	bool running;			/* the callback is about to run, or runs; written by its CPU only */
+	u32 running;			/* atomic. callbacks that run or are about to: two if it was started again */
 };
 
 void timer_init(struct timer *t, void (*fn)(struct timer *));

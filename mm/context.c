@@ -3,8 +3,8 @@
  * kernel/lazy_tlb.c's business.
  *
  * cpu->active_mm is the address space whose root is loaded. task->mm and what the CPU borrows change together, with
- * interrupts off. It is published after the root was loaded: another CPU that reads something else there knows that this
- * one is done with the mm that it asks about (it can not come back to an mm without users).
+ * interrupts off. It is published after the root was loaded: another CPU that reads something else there knows that
+ * this one is done with the mm that it asks about (it can not come back to an mm without users).
  *
  * cpumask: the bit is set, with a full fence, before the root is loaded. It is cleared after another root was loaded,
  * on ports where that drops all translations, and where the mm is dead; else (ARCH_HAS_ASID) it stays until a flush

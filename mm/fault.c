@@ -320,7 +320,10 @@ static int present_fault(struct vm_fault *vf, pte_t *e, pte_t v)
 		spinlock_t *ptl = pte_lockptr(e);
 
 		spin_lock(ptl);
-		/* Unless the hardware of another CPU, or another task, changed it meanwhile: then the access is tried again. */
+		/*
+		 * Unless the hardware of another CPU, or another task, changed it meanwhile: then the access is tried
+		 * again.
+		 */
 		if (pte_cas(e, v, write ? pte_mkdirty(pte_mkyoung(v)) : pte_mkyoung(v)))
 			pte_publish();
 		spin_unlock(ptl);

@@ -6,9 +6,9 @@
  * skipped an entry because A had already unhooked it, then A's increment came before B read the entry, and A's
  * decrement comes after A's flush: B sees the count above one, or A has flushed.
  *
- * Memory for slots may run out: then the bundle on the stack takes what comes. When gather_page() is called there are two
- * slots free in it, one for the run that the page may end, one for the run that it opens; when there is only one left,
- * gather_page() says so, and the caller flushes.
+ * Memory for slots may run out: then the bundle on the stack takes what comes. When gather_page() is called there are
+ * two slots free in it, one for the run that the page may end, one for the run that it opens; when there is only one
+ * left, gather_page() says so, and the caller flushes.
  *
  * Tables: freed at once if nobody else can be walking them (the mm is dying, or its only user is the caller, who is
  * here); else after a grace period, because lockless walkers have interrupts off, which delays it.

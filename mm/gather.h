@@ -101,8 +101,8 @@ static inline void gather_range(struct mmu_gather *g, uintptr_t va, unsigned shi
 bool gather_close_run(struct mmu_gather *g, struct gather_run *run);
 
 /**
- * The page lost its mapping; after the flush it is freed, or loses its reference if it still has one (RUN_HELD). `run` is
- * g->run, or the caller's copy of it. False: no slot left, flush before the next page. PTL held.
+ * The page lost its mapping; after the flush it is freed, or loses its reference if it still has one (RUN_HELD). `run`
+ * is g->run, or the caller's copy of it. False: no slot left, flush before the next page. PTL held.
  */
 static __always_inline bool gather_page(struct mmu_gather *g, struct gather_run *run, u64 pfn, u32 flags)
 {

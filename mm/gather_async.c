@@ -11,10 +11,12 @@
  * flush that covers all of it. The worker's last access to the gather is complete(), under the completion's lock, which
  * the joining task takes too: so the gather may be on that task's stack.
  *
- * Inline instead: when the gatherer is itself what others wait for to get memory (a worker with a rescuer, TF_MEMALLOC),
- * and when memory is short or the task was killed for that: then pages must come back at once, and the limit is one batch.
+ * Inline instead: when the gatherer is itself what others wait for to get memory (a worker with a rescuer,
+ * TF_MEMALLOC), and when memory is short or the task was killed for that: then pages must come back at once, and the
+ * limit is one batch.
  *
- * Source: "mm: free memory in parallel on exit" (batched asynchronous freeing by workers, one for each node after review).
+ * Source: "mm: free memory in parallel on exit" (batched asynchronous freeing by workers, one for each node after
+ * review).
  */
 #include "kernel/init.h"
 #include "kernel/param.h"

@@ -533,8 +533,8 @@ static inline bool run_to_pcp(struct pcp *pcp, u64 lo, u64 hi, unsigned set)
 {
 	struct page *p = pfn_to_page(lo);
 
-	if (hi - lo > PCP_RUN || pcp->count[set] + (hi - lo) > PCP_HIGH ||
-	    page_node(p) != pcp_node(pcp) || page_node(p + (hi - lo) - 1) != pcp_node(pcp))
+	if (hi - lo > PCP_RUN || pcp->count[set] + (hi - lo) > PCP_HIGH || page_node(p) != pcp_node(pcp) ||
+	    page_node(p + (hi - lo) - 1) != pcp_node(pcp))
 		return false;
 	for (; lo < hi; lo++, p++)
 		pcp_push(pcp, set, p, pcp_node(pcp));

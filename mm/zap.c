@@ -18,7 +18,8 @@ struct zap_counts {
  * What the entry v (already unhooked) held: drops the mapping. True if the page is now the gather's, with flags for its
  * slot.
  */
-static __always_inline bool zap_page(const struct mmu_gather *g, struct page *p, pte_t v, struct zap_counts *c, u32 *flags)
+static __always_inline bool zap_page(const struct mmu_gather *g, struct page *p, pte_t v, struct zap_counts *c,
+				     u32 *flags)
 {
 	u64 old;
 
@@ -101,11 +102,13 @@ static __always_inline bool take_plain(pte_t *e, struct page *p, u64 state, bool
 }
 
 /*
- * The two hot loops of an exit. Of the n entries from e on they take those with plain pages: neighbours that continue the
- * run, whose entries differ from the last one (v) in nothing but the frame; or one slot for each. Both return how many;
+ * The two hot loops of an exit. Of the n entries from e on they take those with plain pages: neighbours that continue
+ * the run, whose entries differ from the last one (v) in nothing but the frame; or one slot for each. Both return how
+ * many;
  * *other: the entry after them is unhooked too, but its page is not ours.
  */
-static __always_inline unsigned zap_run(pte_t *e, unsigned n, pte_t v, const struct gather_run *run, bool dying, bool *other)
+static __always_inline unsigned zap_run(pte_t *e, unsigned n, pte_t v, const struct gather_run *run, bool dying,
+					bool *other)
 {
 	struct page *p = pfn_to_page(run->first + run->pages);
 	u64 mask = plain_mask(v), state;
@@ -165,7 +168,8 @@ static unsigned zap_quick(struct mmu_gather *g, pte_t *e, unsigned left, pte_t v
 		n = g->full_mm ? zap_run(e, left, v, run, true, &other) : zap_run(e, left, v, run, false, &other);
 		run->pages += n;
 	} else if (!g->runs && g->tail) {
-		n = g->full_mm ? zap_singles(e, left, g->tail, true, &other) : zap_singles(e, left, g->tail, false, &other);
+		n = g->full_mm ? zap_singles(e, left, g->tail, true, &other)
+			       : zap_singles(e, left, g->tail, false, &other);
 		g->nr_pages += n;
 	} else {
 		return 0;

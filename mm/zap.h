@@ -18,7 +18,9 @@ void zap_range(struct mmu_gather *g, uintptr_t start, uintptr_t end);
  */
 void free_tables(struct mmu_gather *g, uintptr_t start, uintptr_t end, uintptr_t floor, uintptr_t ceiling);
 
-/** vm.free_async=zap: unhook and free most of a dying mm with the help of other CPUs; or nothing, if that does not pay. */
+/**
+ * vm.free_async=zap: unhook and free most of a dying mm with the help of other CPUs; or nothing, if that does not pay.
+ */
 void zap_parallel(struct mm *mm);
 /* gather_async.c */
 unsigned free_async_policy(void);

@@ -1,15 +1,15 @@
 /*
  * vm.free_async=zap: an exiting address space is taken apart by several CPUs, unhooking included.
  *
- * The address space is cut into units of UNIT bytes on the edges of level-0 tables; the exiting task and its helpers take
- * one unit after the other, each with a gather of its own, until there are none left. Units that belong to one table only
- * are freed with their table; tables that reach over a unit's edge stay for the last, serial, pass of exit_mmap. A helper
- * that has not started when the units are used up is cancelled, so the exiting task never waits for a CPU that has
- * something better to do.
+ * The address space is cut into units of UNIT bytes on the edges of level-0 tables; the exiting task and its helpers
+ * take one unit after the other, each with a gather of its own, until there are none left. Units that belong to one
+ * table only are freed with their table; tables that reach over a unit's edge stay for the last, serial, pass of
+ * exit_mmap. A helper that has not started when the units are used up is cancelled, so the exiting task never waits for
+ * a CPU that has something better to do.
  *
- * Why it is safe: the mm has no users, and before the first unit every CPU, this one too, has stopped borrowing it. Nobody
- * has its root loaded, so no walk is under way and nothing that TLBs still hold of it can be used; units share no
- * level-0 table but for those on edges, whose entries have their lock, and tables above are changed under
+ * Why it is safe: the mm has no users, and before the first unit every CPU, this one too, has stopped borrowing it.
+ * Nobody has its root loaded, so no walk is under way and nothing that TLBs still hold of it can be used; units share
+ * no level-0 table but for those on edges, whose entries have their lock, and tables above are changed under
  * page_table_lock. rss counters are atomic.
  *
  * Locks: u pz->lock   i fixed while helpers run   a atomic

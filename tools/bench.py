@@ -13,6 +13,7 @@ import itertools
 import json
 import os
 import re
+import signal
 import statistics
 import subprocess
 import sys
@@ -196,31 +197,48 @@ class Bench:
 
     # ---- what one boot's rows are
 
+    def split_within(self, experiment):
+        """The option that changes within a boot: its name, the values that can be measured, [(value, why not)]."""
+        name, values = experiment.get("within", (None, []))
+        missing = [(value, self.why_not(name, value)) for value in values if self.why_not(name, value)]
+        return name, [value for value in values if not self.why_not(name, value)], missing
+
     def exits(self, experiment, row, number):
-        sizes, samples, skipped = experiment["sizes"], {}, {}
+        name, values, missing = self.split_within(experiment)
+        # exitcost goes through the sizes, and for each of them through the values.
+        ageing = [experiment["age"]] if "age" in experiment else []
+        turns = [(size, value) for size in ageing + experiment["sizes"] for value in values or [None]]
         wanted = int(os.environ.get("ROUNDS") or experiment["samples"])
         boots, rounds = (wanted, 1) if experiment.get("fresh") else (1, wanted)
-        command = experiment["command"].format(sizes=",".join(sizes), rounds=rounds)
+        sizes = ",".join(ageing + experiment["sizes"])
+        command = experiment["command"].format(sizes=sizes, rounds=rounds, within=",".join(values))
+        samples, skipped = {}, {}
         for again in range(boots):
-            name = f"{number}.{again}" if boots > 1 else number
-            records, phases = self.boot(experiment, row, name, command, {"exit": ("exit_mm", "exit_mm:return")})
+            label = f"{number}.{again}" if boots > 1 else number
+            records, phases = self.boot(experiment, row, label, command, {"exit": ("exit_mm", "exit_mm:return")})
             skipped |= {record["size"]: record["reason"] for record in records if record.get("status") == "skipped"}
             phases = [phase for phase in phases if phase.sums["busy"] > THREAD_END]
-            measured = [size for size in sizes if qemu.size(size) not in skipped]
-            # For each size the exits that warm up, then those that count; the last one of all is exitcost's own.
+            measured = [turn for turn in turns if qemu.size(turn[0]) not in skipped]
+            # In each turn the exits that warm up, then those that count; the last one of all is exitcost's own.
             if len(phases) != len(measured) * (WARM_UPS + rounds) + 1:
                 raise Failed(f"{len(phases)} exits, not {len(measured)} x ({WARM_UPS} + {rounds}) + 1")
-            for at, size in enumerate(measured):
+            for at, turn in enumerate(measured):
                 begin = at * (WARM_UPS + rounds) + WARM_UPS
-                samples.setdefault(size, []).extend(phases[begin:begin + rounds])
-        for size in sizes:
-            if size not in samples:
-                yield row | {"size": size, "status": "failed", "reason": skipped[qemu.size(size)]}
+                samples.setdefault(turn, []).extend(phases[begin:begin + rounds])
+        for turn in turns:
+            size, value = turn
+            if size in ageing:
                 continue
-            figures = summary(samples[size], experiment["mode"]) | {"pages": qemu.size(size) // PAGE}
+            found = row | {"size": size} | ({name: value} if name else {})
+            if turn not in samples:
+                yield found | {"status": "failed", "reason": skipped[qemu.size(size)]}
+                continue
+            figures = summary(samples[turn], experiment["mode"]) | {"pages": qemu.size(size) // PAGE}
             if not PLAUSIBLE[0] <= figures["total"] / figures["pages"] <= PLAUSIBLE[1]:
                 raise Failed(f"an exit of {size} has {figures['total']} instructions: that is not it")
-            yield row | {"size": size, "status": "ok"} | figures
+            yield found | {"status": "ok"} | figures
+        for value, why in missing:
+            yield row | {name: value, "status": "not available", "reason": why}
 
     def window(self, experiment, row, number):
         records, phases = self.boot(experiment, row, number, experiment["command"], {"window": experiment["phase"]})
@@ -241,10 +259,9 @@ class Bench:
         yield row | {"status": "ok"} | figures
 
     def waits(self, experiment, row, number):
-        name, values = experiment["within"]
-        known = [value for value in values if f"{name}={value}" not in self.refused]
+        name, values, missing = self.split_within(experiment)
         rounds = int(os.environ.get("ROUNDS") or experiment["samples"])
-        one = experiment["command"].format(rounds=rounds, within=",".join(known or values[:1]))
+        one = experiment["command"].format(rounds=rounds, within=",".join(values))
         command = f'sh -c "{"; ".join([one] * experiment["turns"])}"'
         records, _ = self.boot(experiment, row, number, command, None)
         found = {}
@@ -253,15 +270,13 @@ class Bench:
                 value = record.get("policies", {}).get(name.partition(".")[2]) or WITHOUT[name]
                 found.setdefault(value, []).extend(record["wait_ns"]["rounds"])
         for value in values:
-            why = self.why_not(name, value)
-            if why:
-                yield row | {name: value, "status": "not available", "reason": why}
-                continue
             times = found.get(value)
             if not times:
                 raise Failed(f"no time for {name}={value}")
             figures = {"wait_ns": statistics.median(times), "wait_min_ns": min(times), "wait_max_ns": max(times)}
             yield row | {name: value, "status": "ok", "times": len(times)} | figures
+        for value, why in missing:
+            yield row | {name: value, "status": "not available", "reason": why}
 
     def run(self, experiment):
         """The rows of an experiment."""
@@ -368,6 +383,8 @@ def main():
 
 
 if __name__ == "__main__":
+    # So that a guest that runs is ended too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
         sys.exit(main())
     except qemu.Problem as problem:

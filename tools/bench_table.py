@@ -96,6 +96,11 @@ def keys_of(experiment):
     return keys + ([experiment["within"][0]] if "within" in experiment else [])
 
 
+def by_policy(experiment):
+    """What names a curve over sizes."""
+    return list(experiment["vary"]) + ([experiment["within"][0]] if "within" in experiment else [])
+
+
 def render_header(head):
     append = f", {head['append']}" if head["append"] else ""
     loads = f"load {head['host_load']} before, {head['host_load_after']} after"
@@ -137,7 +142,8 @@ def floors(experiment, rows):
     groups = {}
     for row in rows:
         if row["status"] == "ok" and row.get("speed_up") is not None and row[base_key] != base_value:
-            groups.setdefault(tuple(f"{key.split('.')[-1]}={row[key]}" for key in experiment["vary"]), []).append(row)
+            name = " ".join(f"{key.split('.')[-1]}={row[key]}" for key in by_policy(experiment))
+            groups.setdefault(name, []).append(row)
     lines = []
     for name, group in groups.items():
         floor = None
@@ -146,7 +152,7 @@ def floors(experiment, rows):
                 break
             floor = row["size"]
         verdict = f"not slower from {floor} on" if floor else "slower at the largest size"
-        lines.append(f"{' '.join(name)}: {verdict}")
+        lines.append(f"{name}: {verdict}")
     return "\n".join(lines)
 
 

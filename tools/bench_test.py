@@ -8,6 +8,7 @@ known   tests/bench/known.c, whose costs are known, in a guest: the longest way 
 import ctypes
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -183,6 +184,8 @@ def main():
 
 
 if __name__ == "__main__":
+    # So that a guest that runs is ended too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     try:
         sys.exit(main())
     except qemu.Problem as problem:

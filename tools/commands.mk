@@ -48,6 +48,11 @@ host:
 endif
 host:  # lib/ and mm/ on this machine, with sanitizers
 
+.PHONY: models
+models:  # the protocols of tests/models: hold in every interleaving, and fail with a fence or a recheck removed; FILTER=lazy_*
+	@$(call setup,models,$(ARCH))
+	@$(PYTHON) tools/models.py
+
 bench-check:  # guest instructions of fixed operations against tests/bench/baseline.json; UPDATE=1 rewrites it
 	@$(call setup,bench,$(or $(ARCH_GIVEN),$(ARCHS)))
 	@TEST_ARCH='$(ARCH_GIVEN)' $(PYTHON) tools/bench_check.py

@@ -200,7 +200,10 @@ void tlb_local_range(struct mm *mm, uintptr_t start, uintptr_t end, unsigned shi
 			fence_page(va, asid);
 }
 
-/* Whatever the ASIDs are on the CPUs: all of them. The fence reaches the caller as well. Harts come in masks of 64 from a base that we choose. */
+/*
+ * Whatever the ASIDs are on the CPUs: all of them. The fence reaches the caller as well. Harts come in masks of 64 from
+ * a base that we choose.
+ */
 static void remote_fence(struct mm *mm, uintptr_t start, u64 size)
 {
 	struct cpumask left;

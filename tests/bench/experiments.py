@@ -4,9 +4,10 @@ name      FILTER= chooses by it                        title     what the table 
 mode      lockstep (the critical path, vCPUs side by side), icount (exact sums), wall (host time, 2 vCPUs on 2 cores)
 command   what init runs; {sizes}, {rounds} and {within} are filled in
 vary      rows: each combination is a boot. A name with a dot is a kernel option; `cpus` and `nodes` are QEMU's
-within    rows of the same boot: an option that exitcost itself sets to one value after the other, for `turns` times
+within    rows of the same boot: an option that exitcost sets to one value after the other; waits: for `turns` times
 append    more kernel options                          mem       the guest's memory
 samples   of each figure                               limit     seconds for a boot
+age       a size that is measured first and not shown, so that no value of `within` finds fresher memory than others
 fresh     a boot for each sample, because memory that was freed before is not what it was
 rows      exits (of exitcost's child, by size), window (a phase of a program), waits (wait4() in exitcost)
 phase     of a window: from where to where; the last time counts. Programs read /proc/vmstat before and after
@@ -69,9 +70,13 @@ EXPERIMENTS = [
     EXIT | {
         "name": "exit.sweep",
         "title": "exit by size, hand-off after 512 pages: from which size on does it pay?",
-        "vary": {"cpus": [2, 4], "vm.free_async": POLICIES},
+        "command": "exitcost --json --size {sizes} --rounds {rounds} --policies {within}",
+        "vary": {"cpus": [2, 4], "vm.gather_runs": [0, 1]},
+        "within": ("vm.free_async", POLICIES),
         "append": "vm.free_async_threshold=512",
         "sizes": ["1M", "2M", "4M", "8M", "16M", "32M", "64M", "128M", "256M"],
+        "age": "512M",
+        "samples": 5,
         "floor": True,
     },
     EXIT | {

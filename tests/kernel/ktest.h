@@ -56,8 +56,8 @@ void kt_diag(const char *fmt, ...) __printf(1, 2);
  */
 unsigned kt_threads(unsigned n, int (*fn)(void *), void *arg);
 /**
- * Set a knob ("vm.gather_runs", "0") until the case ends; then it gets its old value back. Returns knob_write's error, and
- * fails the case if it is another one than -EOPNOTSUPP. Sleeps.
+ * Set a knob ("vm.gather_runs", "0") until the case ends; then it gets its old value back. Returns knob_write's error,
+ * and fails the case if it is another one than -EOPNOTSUPP. Sleeps.
  */
 int kt_set(const char *knob, const char *value);
 /** Memory that caches hold back is given up: call before counting. */

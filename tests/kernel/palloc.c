@@ -343,7 +343,8 @@ static unsigned make_runs(unsigned n, bool merge)
 		u32 flags = page_flag(pages[i], PG_ZERO) ? RUN_ZERO : 0;
 		u64 pfn = page_to_pfn(pages[i]);
 
-		if (merge && k && run_pfn(runs[k - 1]) + run_pages(runs[k - 1]) == pfn && run_flags(runs[k - 1]) == flags)
+		if (merge && k && run_pfn(runs[k - 1]) + run_pages(runs[k - 1]) == pfn &&
+		    run_flags(runs[k - 1]) == flags)
 			runs[k - 1]++;
 		else
 			runs[k++] = page_run(pfn, 1, flags);

@@ -1,20 +1,22 @@
 /*
- * kernel/lazy_tlb.c, and what of mm/context.c, mm/mm.c, mm/tlb.c, kernel/sched.c and kernel/ipi.c it rests on, in Promela. Included
- * by the lazy_*.pml files, which say which policy, how many CPUs, and what is removed. No #pragma once: spin reads it once.
+ * kernel/lazy_tlb.c, and what of mm/context.c, mm/mm.c, mm/tlb.c, kernel/sched.c and kernel/ipi.c it rests on, in
+ * Promela. Included by the lazy_*.pml files, which say which policy, how many CPUs, and what is removed. No #pragma
+ * once: spin reads it once.
  *
- * What there is: address spaces 1..MMS that will die, each with its tasks; B, which lives; init_mm. CPUs run tasks, go idle
- * (borrow), run another task, let tasks end. A task that has left a CPU may run on any other.
+ * What there is: address spaces 1..MMS that will die, each with its tasks; B, which lives; init_mm. CPUs run tasks, go
+ * idle (borrow), run another task, let tasks end. A task that has left a CPU may run on any other.
  *
- * CPU c is two processes: cpu(c), and irq(c), which takes calls whenever cpu(c) has interrupts on, between any two of its steps.
- * Each step is one access to what others see. Memory is sequentially consistent but where a model says otherwise: weak
- * orders are the business of the Relacy models.
+ * CPU c is two processes: cpu(c), and irq(c), which takes calls whenever cpu(c) has interrupts on, between any two of
+ * its steps. Each step is one access to what others see. Memory is sequentially consistent but where a model says
+ * otherwise: weak orders are the business of the Relacy models.
  *
  * What must hold, whatever the order of steps:
  *	freed_while_loaded	no CPU has the root loaded of an mm that is freed (check_nobody)
  *	slot_names_freed	no slot names one
  *	used_after_free		nobody touches struct mm after that: its mask, users, count
  *	freed_with_users	a CPU that is told to leave has no task that uses the mm
- *	leaked			when all tasks have ended and all CPUs have gone on, all mms are freed; nobody waits for ever
+ *	false_alarm		the debug look at the other CPUs finds nothing (only with LOOK)
+ *	leaked			when all tasks have ended and all CPUs have gone on, all mms are freed; nobody hangs
  */
 #define INIT_MM	0			/* as a task's mm: none */
 #define B	(MMS + 1)
@@ -33,8 +35,17 @@
 #ifndef ASID
 #define ASID 0				/* ARCH_HAS_ASID */
 #endif
-#ifndef NEW_POLICY
+#ifdef NEW_POLICY
+#define KNOB
+#else
 #define NEW_POLICY POLICY
+#endif
+#if POLICY == QUIESCE || NEW_POLICY == QUIESCE
+#define REAPER
+#endif
+
+#ifndef LOOK_AT_BIT
+#define LOOK_AT_BIT 0
 #endif
 
 #define IDLE	0			/* what runs: a kernel thread, a task of B, or task x - TASK */
@@ -66,9 +77,25 @@ bool knob_done = (NEW_POLICY == POLICY);
 byte pending[3], fn[3], arg[3];
 #define called(c) ((pending[0] | pending[1] | pending[2]) & (1 << (c)))
 
-bool freed_while_loaded, slot_names_freed, used_after_free, freed_with_users, leaked;
+bool freed_while_loaded, slot_names_freed, used_after_free, freed_with_users, leaked, false_alarm;
 
 #define LOCALS byte prev, was, drop, kinds, holders, i, seen; bool owed
+
+#ifdef BORROW
+byte buffer[CPUS];		/* a slot's store that others do not see yet */
+
+inline drain(x)
+{
+	atomic {
+		if
+		:: buffer[x] -> slot[x] = buffer[x]; buffer[x] = 0
+		:: else
+		fi
+	}
+}
+#else
+#define drain(x) skip
+#endif
 
 inline touch(mm)
 {
@@ -167,7 +194,9 @@ inline mm_free(mm)
 		do
 		:: i < CPUS ->
 			freed_while_loaded = freed_while_loaded | (root[i] == mm);
+#ifndef BORROW					/* there a slot may name what is gone, until RECHECK finds that out */
 			slot_names_freed = slot_names_freed | ((slot[i] & ~OWED) == mm);
+#endif
 			i++
 		:: else -> break
 		od;
@@ -222,14 +251,17 @@ inline find_holders(mm)
 	od
 }
 
-/* call_on_cpus(), waiting: interrupts on; `here` runs before the wait. */
+/* call_on_cpus(), interrupts on; then what this CPU has to do, then wait_slot(). */
 inline send(targets, what, mm)
 {
 	atomic { fn[c] = what; arg[c] = mm; pending[c] = targets & ~(1 << c) }
 }
 #define wait_slot() pending[c] == 0
 
-/* mmdrop(), and lazy_tlb_release() up to where holders are known. Sets owed: not the last, or it is owed by CPUs. mm may be none. */
+/*
+ * mmdrop(), and lazy_tlb_release() up to where holders are known. Sets owed: not the last, or CPUs owe drops.
+ * mm may be none.
+ */
 inline release_begin(mm)
 {
 	owed = 1;
@@ -266,10 +298,34 @@ inline release_end(mm)
 	atomic { kinds = 0; holders = 0; owed = 0 }
 }
 
+/* check_nobody() where it can only look. */
+inline look(mm)
+{
+#ifdef LOOK
+	if
+	:: owed || holders
+	:: else ->
+		i = 0;
+		do
+		:: i < CPUS ->
+			atomic {
+				false_alarm = (active_mm[i] == mm && (!LOOK_AT_BIT || (mask[mm] & (1 << i))));
+				assert(!false_alarm);
+				i++
+			}
+		:: else -> i = 0; break
+		od
+	fi
+#else
+	skip
+#endif
+}
+
 /* With interrupts off, where nobody can be waited for. */
 inline mmdrop(mm)
 {
 	release_begin(mm);
+	look(mm);
 	release_end(mm)
 }
 
@@ -323,7 +379,11 @@ end:	do
 		:: fn[s] == LEAVE_OLD -> lazy_tlb_unlazy()
 		:: else
 		fi;
-		atomic { pending[s] = pending[s] & ~(1 << c); in_irq[c] = 0; s = 0; prev = 0; was = 0; drop = 0; seen = 0 }
+		atomic {
+			pending[s] = pending[s] & ~(1 << c);
+			in_irq[c] = 0;
+			s = 0; prev = 0; was = 0; drop = 0; seen = 0
+		}
 	od
 }
 
@@ -459,6 +519,35 @@ inline policy_changed()
 	knob_done = 1
 }
 
+#ifdef BORROW
+/* An idle CPU borrows from a task that it does not run. */
+inline borrow()
+{
+	irq_off[c] = 1;
+	old = (ended[0] -> INIT_MM : MM_OF_TASK(0));	/* t->mm, which exit_mm() clears */
+	if
+	:: old == INIT_MM
+	:: else ->
+		atomic { by[c] = HAZARD; buffer[c] = old }
+#ifdef FENCE
+		drain(c);
+#endif
+#ifdef RECHECK
+		seen = (ended[0] -> INIT_MM : MM_OF_TASK(0));
+#else
+		seen = old;
+#endif
+		if
+		:: seen == old -> load_mm(old)
+		:: else ->
+			lazy_tlb_leave(old);
+			mmdrop(drop)
+		fi
+	fi;
+	atomic { irq_off[c] = 0; old = 0; seen = 0; was = 0; drop = 0; prev = 0 }
+}
+#endif
+
 #define busy(c) (nr_ended < TASKS || mortal(root[c]) || dead_list || !knob_done)
 
 proctype cpu(byte c) provided (!in_irq[c])
@@ -468,35 +557,39 @@ proctype cpu(byte c) provided (!in_irq[c])
 
 end:	do
 	:: atomic { cur[c] != IDLE && busy(c) -> skip } switch_to(IDLE)
+#ifndef NO_OTHER
 	:: atomic { cur[c] != OTHER && busy(c) -> skip } switch_to(OTHER)
-	:: atomic {
-			cur[c] < TASK && busy(c) ->
-			if
-			:: !on_cpu[0] && !ended[0] -> t = 0
-#if TASKS > 1
-			:: !on_cpu[1] && !ended[1] -> t = 1
 #endif
-			fi;
-			on_cpu[t] = 1
-		}
+	:: cur[c] < TASK && busy(c) ->
+		if
+		:: atomic { !on_cpu[0] && !ended[0] -> t = 0; on_cpu[0] = 1 }
+#if TASKS > 1
+		:: atomic { !on_cpu[1] && !ended[1] -> t = 1; on_cpu[1] = 1 }
+#endif
+		:: else -> goto end
+		fi;
 		t = t + TASK;
 		switch_to(t);
 		t = 0
 	:: cur[c] >= TASK -> task_exit()
+#ifdef REAPER
 	:: cur[c] == IDLE && dead_list -> reap()
-	:: atomic { c == 0 && cur[c] == IDLE && !knob_done -> skip } policy_changed()
+#endif
+#ifdef KNOB
+	:: c == 0 && cur[c] == IDLE && !knob_done -> policy_changed()
+#endif
 #ifdef BORROW
 	:: cur[c] == IDLE && active_mm[c] == INIT_MM && nr_ended < TASKS -> borrow()
 #endif
 	od
 }
 
-#ifdef STORE_BUFFER
+#ifdef BORROW
 proctype buffers()
 {
 end:	do
-	:: buffered[0] -> drain(0)
-	:: buffered[1] -> drain(1)
+	:: buffer[0] -> drain(0)
+	:: buffer[1] -> drain(1)
 	od
 }
 #endif
@@ -518,7 +611,7 @@ init
 		:: i < CPUS -> run cpu(i); run irq(i); i++
 		:: else -> break
 		od;
-#ifdef STORE_BUFFER
+#ifdef BORROW
 		run buffers()
 #endif
 		i = 1

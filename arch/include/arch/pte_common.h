@@ -1,6 +1,6 @@
 /*
- * A part of <asm/pte.h>, so with no #pragma once: what only names bits, for ports whose entries are one 64-bit word. The
- * port defines PAGE_SHIFT, _PTE_PFN (the frame's bits in their place) and _PTE_PFN_SHIFT, _PTE_YOUNG, _PTE_SPECIAL,
+ * A part of <asm/pte.h>, so with no #pragma once: what only names bits, for ports whose entries are one 64-bit word.
+ * The port defines PAGE_SHIFT, _PTE_PFN (the frame's bits in their place) and _PTE_PFN_SHIFT, _PTE_YOUNG, _PTE_SPECIAL,
  * _PTE_SOFT, _PTE_SOFT_SHIFT before it includes this.
  */
 #include "lib/types.h"

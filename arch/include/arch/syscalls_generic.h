@@ -1,7 +1,7 @@
 /*
- * System calls by number and name in Linux's generic table, which newer architectures share: those that static programs,
- * the C libraries' start-up and memory-management programs use. Included several times with different SYSCALL macros,
- * hence no #pragma once. A call that is not here, or that nobody has written, is ENOSYS.
+ * System calls by number and name in Linux's generic table, which newer architectures share: those that static
+ * programs, the C libraries' start-up and memory-management programs use. Included several times with different SYSCALL
+ * macros, hence no #pragma once. A call that is not here, or that nobody has written, is ENOSYS.
  */
 #define NR_SYSCALLS 451
 

@@ -117,7 +117,8 @@ bool flush_work(struct work *w)
 {
 	bool waited = false;
 
-	while (__atomic_load_n(&w->pending, __ATOMIC_SEQ_CST) || __atomic_load_n(&nr_running, __ATOMIC_SEQ_CST) > working) {
+	while (__atomic_load_n(&w->pending, __ATOMIC_SEQ_CST) ||
+	       __atomic_load_n(&nr_running, __ATOMIC_SEQ_CST) > working) {
 		waited = true;
 		if (!host_run_work())
 			cpu_relax();

@@ -93,14 +93,15 @@ static void boot(const struct test *t, struct run *r, char *text, size_t n)
 	c.cpus = t->cpus ? t->cpus : 1 + (unsigned)rnd(r, 4);
 	c.nodes = 1 + (unsigned)rnd(r, 2);
 	c.ram = 24ull << 20;
-	snprintf(text, n, "%u CPUs, %u nodes, %d levels%s%s%s%s%s", c.cpus, c.nodes, c.mmu.levels, c.mmu.hw_ad ? ", hardware A/D" : "",
-		 c.mmu.bbm ? ", break-before-make" : "", c.mmu.asid ? ", ids" : "",
+	snprintf(text, n, "%u CPUs, %u nodes, %d levels%s%s%s%s%s", c.cpus, c.nodes, c.mmu.levels,
+		 c.mmu.hw_ad ? ", hardware A/D" : "", c.mmu.bbm ? ", break-before-make" : "", c.mmu.asid ? ", ids" : "",
 		 c.mmu.negative ? ", caches absence" : "", c.zeroed ? ", zeroed RAM" : "");
 	host_boot(&c);
 	n -= strlen(text);
 	text += strlen(text);
 	snprintf(text, n, ", lazy %s, free %s%s", host_set_knob("vm.lazy_tlb", (unsigned)rnd(r, 6)),
-		 host_set_knob("vm.free_async", (unsigned)rnd(r, 4)), rnd(r, 2) ? host_set_knob("vm.gather_runs", 0) : ", runs");
+		 host_set_knob("vm.free_async", (unsigned)rnd(r, 4)),
+		 rnd(r, 2) ? host_set_knob("vm.gather_runs", 0) : ", runs");
 	host_set_knob("vm.free_async_threshold", 20);
 	warm_up();
 }

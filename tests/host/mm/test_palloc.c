@@ -123,7 +123,8 @@ static void free_bulk(struct run *r)
 		u64 pfn = page_to_pfn(p);
 
 		atomic64_set(&p->state, 0);	/* as a gather hands it over: the last reference dropped */
-		if (merge && n && run_pfn(runs[n - 1]) + run_pages(runs[n - 1]) == pfn && run_flags(runs[n - 1]) == flags)
+		if (merge && n && run_pfn(runs[n - 1]) + run_pages(runs[n - 1]) == pfn &&
+		    run_flags(runs[n - 1]) == flags)
 			runs[n - 1]++;
 		else
 			runs[n++] = page_run(pfn, 1, flags);
