@@ -315,7 +315,8 @@ static void reap_timeout(struct timer *t)
 void lazy_tlb_drain(void)
 {
 	timer_cancel_sync(&reap_timer);
-	queue_work(system_unbound_wq, &reap_work);
+	if (READ_ONCE(dead_list))
+		queue_work(system_unbound_wq, &reap_work);
 	flush_work(&reap_work);
 }
 
