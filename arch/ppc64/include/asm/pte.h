@@ -4,11 +4,17 @@
  * KiB), tables below it 512. Entries are big-endian in memory, whatever the kernel is; a pte_t in a variable is in the
  * machine's own order.
  *
- *	present		bit 63 (valid), bit 62: leaf. A leaf with no permission at all is nobody's (PROT_NONE)
+ *	leaf		bit 62. Bit 63 (valid): young. A leaf with no permission at all is nobody's (PROT_NONE)
+ *	table		bit 63 without bit 62
  *	rights		one field: 8 privileged, 4 read, 2 read and write, 1 execute
- *	0x100, 0x80	referenced and changed: the hardware sets them, or takes a fault that generic code answers
- *	0x200		software: special, the frame is not counted
- *	soft		not valid, bit 0 set, payload in bits 1-62
+ *	0x100, 0x80	referenced, always set; changed: dirty
+ *	0x400, 0x200	software: writable; special, the frame is not counted
+ *	soft		neither bit 63 nor 62, bit 0 set, payload in bits 1-61
+ *
+ * Accessed and dirty: POWER9 does not set "referenced" and "changed" but takes an interrupt where they are missing. QEMU
+ * before 8.2 sets them, by a load and a store that other CPUs' changes can come between. So the hardware is never shown
+ * an entry where one is missing: an old leaf is not valid, a clean one has no right to write, and generic code answers
+ * the fault.
  *
  * The kernel lives in quadrant 3 (0xc00...), which is always translated by the tree of PID 0; user addresses, in
  * quadrant 0, by that of the PID in PIDR. So a user root has nothing of the kernel.
@@ -20,8 +26,8 @@
 #define PAGE_SHIFT    12
 #define PT_MAX_LEVELS 4
 #define PT_LEVELS     4
-#define PTE_SOFT_BITS 62
-#define PTE_HW_AD     1
+#define PTE_SOFT_BITS 61
+#define PTE_HW_AD     0
 #define PTE_BBM	      0
 
 #define USER_TOP	((1ul << 47) - 4096)
@@ -35,6 +41,7 @@
 #define _PTE_VALID	(1ull << 63)
 #define _PTE_LEAF	(1ull << 62)
 #define _PTE_PFN	0x01fffffffffff000ull
+#define _PTE_WRITE	0x400ull /* the hardware may not know yet: _PTE_RW */
 #define _PTE_SPECIAL	0x200ull
 #define _PTE_R		0x100ull
 #define _PTE_C		0x80ull
@@ -47,7 +54,7 @@
 #define _PTE_SOFT	1ull
 #define _PTE_SOFT_SHIFT 1
 
-#define _PTE_YOUNG     _PTE_R
+#define _PTE_YOUNG     _PTE_VALID
 #define _PTE_PFN_SHIFT PAGE_SHIFT
 #include <arch/pte_common.h>
 
@@ -61,27 +68,33 @@ static inline bool pt_leaf_ok(int level)
 	return level <= 2;
 }
 
+/* Writable for the hardware as well, if it is dirty. */
+static inline u64 _pte_rw(u64 v)
+{
+	return (v & (_PTE_WRITE | _PTE_C)) == (_PTE_WRITE | _PTE_C) ? v | _PTE_RW : v & ~_PTE_RW;
+}
+
 /* Kernel mappings are young and dirty from the start: nobody could handle a fault for it there. */
 static inline pgprot_t pgprot_make(unsigned prot)
 {
-	u64 v = _PTE_VALID | _PTE_LEAF;
+	u64 v = _PTE_VALID | _PTE_LEAF | _PTE_R;
 
 	if (prot & (PROT_R | PROT_W))
 		v |= _PTE_READ;
 	if (prot & PROT_W)
-		v |= _PTE_RW;
+		v |= _PTE_WRITE;
 	if (prot & PROT_X)
 		v |= _PTE_EXEC;
 	if (!(prot & PROT_U))
-		v |= _PTE_PRIV | (prot & (PROT_R | PROT_W | PROT_X) ? _PTE_R | _PTE_C : 0);
+		v |= _PTE_PRIV | (prot & (PROT_R | PROT_W | PROT_X) ? _PTE_C : 0);
 	if (prot & PROT_DEV)
 		v |= _PTE_IO;
-	return (pgprot_t){ v };
+	return (pgprot_t){ _pte_rw(v) };
 }
 
 static inline pte_t pte_make(u64 pfn, pgprot_t prot)
 {
-	return (pte_t){ pfn << PAGE_SHIFT | prot.v | _PTE_R };
+	return (pte_t){ pfn << PAGE_SHIFT | prot.v };
 }
 
 static inline pte_t pte_make_leaf(u64 pfn, pgprot_t prot, int level)
@@ -96,12 +109,12 @@ static inline pte_t pte_make_table(u64 pfn)
 
 static inline bool pte_present(pte_t p)
 {
-	return (p.v & _PTE_VALID) != 0;
+	return (p.v & (_PTE_VALID | _PTE_LEAF)) != 0;
 }
 
 static inline bool pte_leaf(pte_t p)
 {
-	return (p.v & (_PTE_VALID | _PTE_LEAF)) == (_PTE_VALID | _PTE_LEAF);
+	return (p.v & _PTE_LEAF) != 0;
 }
 
 static inline bool pte_table(pte_t p)
@@ -116,7 +129,7 @@ static inline bool pte_dirty(pte_t p)
 
 static inline bool pte_write(pte_t p)
 {
-	return p.v & _PTE_RW;
+	return p.v & _PTE_WRITE;
 }
 
 static inline bool pte_exec(pte_t p)
@@ -131,27 +144,27 @@ static inline bool pte_user(pte_t p)
 
 static inline pte_t pte_mkclean(pte_t p)
 {
-	return (pte_t){ p.v & ~_PTE_C };
+	return (pte_t){ p.v & ~(_PTE_C | _PTE_RW) };
 }
 
 static inline pte_t pte_mkdirty(pte_t p)
 {
-	return (pte_t){ p.v | _PTE_C };
+	return (pte_t){ _pte_rw(p.v | _PTE_C) };
 }
 
 static inline pte_t pte_mkwrite(pte_t p)
 {
-	return (pte_t){ p.v | _PTE_READ | _PTE_RW };
+	return (pte_t){ _pte_rw(p.v | _PTE_READ | _PTE_WRITE) };
 }
 
 static inline pte_t pte_wrprotect(pte_t p)
 {
-	return (pte_t){ p.v & ~_PTE_RW };
+	return (pte_t){ p.v & ~(_PTE_WRITE | _PTE_RW) };
 }
 
 static inline pte_t pte_modify(pte_t p, pgprot_t prot)
 {
-	return (pte_t){ (p.v & (_PTE_PFN | _PTE_R | _PTE_C | _PTE_SPECIAL)) | prot.v };
+	return (pte_t){ _pte_rw((p.v & (_PTE_PFN | _PTE_VALID | _PTE_C | _PTE_SPECIAL)) | (prot.v & ~_PTE_VALID)) };
 }
 
 static inline pte_t pte_load(const pte_t *p)
