@@ -266,6 +266,7 @@ bool wake_up_state(struct task *t, unsigned states)
 	smp_mb();	/* the condition before the state: pairs with set_current_state */
 	if (!(READ_ONCE(t->state) & states))
 		goto out;
+	race_point("wake:seen-asleep");
 	woken = true;
 	/* Acquire: who is found off the queue is found on its CPU too, until it has left (on_cpu below). */
 	if (smp_load_acquire(&t->on_rq)) {
@@ -529,8 +530,17 @@ void sched_fork(struct task *t)
 
 void sched_exit(void)
 {
+	struct task *t = current;
+
 	irq_disable();
-	current->state = TASK_DEAD;
+	/* A waker that has seen an earlier state of ours writes RUNNING, under this lock: not after DEAD. */
+#ifndef BREAK_SCHED_NO_EXIT_LOCK
+	spin_lock(&t->wake_lock);
+#endif
+	t->state = TASK_DEAD;
+#ifndef BREAK_SCHED_NO_EXIT_LOCK
+	spin_unlock(&t->wake_lock);
+#endif
 	__schedule(false);
 	panic("a dead task ran again");
 }

@@ -67,6 +67,7 @@ KTEST_MM(gather, thousands_of_pages)
 	u64 free = nr_free_pages(), gathered, batches, flushes;
 
 	kt_set("vm.gather_runs", "0");
+	kt_set("vm.free_async", "off");
 	KT_ASSERT(va && !kt_fill(va, n, 0));
 	KT_EXPECT(free - nr_free_pages() >= n);
 	gathered = vm_event_sum(VME_gather_pages);
@@ -239,6 +240,45 @@ KTEST_MM(gather, second_gather_flushes_for_the_first)
 		KT_EQ(atomic_read(&mm->tlb_pending), 0);
 		up_read(&mm->mmap_lock);
 		KT_EQ(kt_peek(va), 0);
+	}
+	mmput(mm);
+}
+
+/* The same with so many pages that both hand chains to workers, one while the other goes on unhooking. */
+KTEST_MM(gather, nested_gathers_hand_over)
+{
+	static const char *const policies[] = { "off", "batch", "node", "zap" };
+	struct mm *mm = mmget(current->mm);
+	const unsigned n = 4000;
+
+	kt_set("vm.gather_runs", "0");
+	kt_set("vm.free_async_threshold", "600");
+	for (unsigned policy = 0; policy < ARRAY_SIZE(policies); policy++) {
+		struct mmu_gather first, second;
+		uintptr_t va = kt_map(n, RW);
+		u64 gathered, works, freed;
+
+		kt_set("vm.free_async", policies[policy]);
+		KT_ASSERT(va && !kt_fill(va, n, 0));
+		gathered = vm_event_sum(VME_gather_pages);
+		works = vm_event_sum(VME_free_async_works);
+		freed = vm_event_sum(VME_pgfree);
+		down_read(&mm->mmap_lock);
+		gather_begin(&first, mm, false);
+		zap(&first, va, 1300);
+		gather_begin(&second, mm, false);
+		zap(&second, va, n);		/* a part of it is gone already */
+		zap(&first, va, n);
+		gather_end(&second);
+		KT_EQ(atomic_read(&mm->tlb_pending), 1);
+		gather_end(&first);
+		up_read(&mm->mmap_lock);
+		KT_EQ(atomic_read(&mm->tlb_pending), 0);
+		KT_EQ(vm_event_sum(VME_gather_pages) - gathered, n);
+		KT_EXPECT(vm_event_sum(VME_pgfree) - freed >= n);
+		works = vm_event_sum(VME_free_async_works) - works;
+		KT_EXPECT(policy ? works >= 3 : !works);
+		KT_EQ(kt_unmap(va, n), 0);
 	}
 	mmput(mm);
 }

@@ -1,0 +1,502 @@
+/*
+ * vm.free_async and vm.gather_runs: who frees what exit, munmap and MADV_DONTNEED take away. Whatever the policy, and
+ * whatever fails, every page is back when the call returns.
+ */
+#include "tests/kernel/free_async.h"
+
+#include "kernel/cpu.h"
+#include "kernel/process.h"
+#include "kernel/sched.h"
+#include "kernel/task.h"
+#include "kernel/timer.h"
+#include "kernel/wait.h"
+#include "kernel/watchdog.h"
+#include "kernel/workqueue.h"
+#include "lib/err.h"
+#include "mm/mman.h"
+#include "mm/palloc.h"
+#include "mm/slab.h"
+#include "mm/vma.h"
+#include "mm/vmstat.h"
+#include "mm/zap.h"
+#include "tests/kernel/space.h"
+
+const char *const free_policies[] = { "off", "batch", "node", "zap" };
+
+void choose_free(unsigned policy, unsigned runs)
+{
+	kt_set("vm.free_async", free_policies[policy]);
+	kt_set("vm.gather_runs", runs ? "1" : "0");
+	kt_set("vm.free_async_threshold", "600");
+}
+
+/* ---- what happened */
+
+struct seen {
+	u64 free, pages, slots, batches, flushes, works, inlined, zaps, refused;
+};
+
+/* What slabs keep for the next vma or mm is not lost. */
+static u64 free_now(void)
+{
+	return nr_free_pages() + slab_pages_total();
+}
+
+static struct seen seen_now(void)
+{
+	return (struct seen){
+		.free = free_now(),
+		.pages = vm_event_sum(VME_gather_pages),
+		.slots = vm_event_sum(VME_gather_runs),
+		.batches = vm_event_sum(VME_gather_batches),
+		.flushes = vm_event_sum(VME_gather_flushes),
+		.works = vm_event_sum(VME_free_async_works),
+		.inlined = vm_event_sum(VME_free_async_inline_fallback),
+		.zaps = vm_event_sum(VME_free_async_zaps),
+		.refused = vm_event_sum(VME_gather_no_batch),
+	};
+}
+
+static struct seen seen_since(const struct seen *then)
+{
+	struct seen s = seen_now();
+
+	s.free -= then->free;
+	s.pages -= then->pages;
+	s.slots -= then->slots;
+	s.batches -= then->batches;
+	s.flushes -= then->flushes;
+	s.works -= then->works;
+	s.inlined -= then->inlined;
+	s.zaps -= then->zaps;
+	s.refused -= then->refused;
+	return s;
+}
+
+/* In an order that makes no two neighbours physical neighbours: one slot for each page. */
+static unsigned fill_scattered(uintptr_t va, unsigned n)
+{
+	unsigned faulted = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		faulted += !kt_put(va + (u64)i * 7919 % n * PAGE_SIZE, i);
+	return faulted;
+}
+
+uintptr_t map_filled(unsigned n, bool scattered)
+{
+	uintptr_t va = kt_map(n, RW);
+
+	if (va && (scattered ? fill_scattered(va, n) : kt_fill(va, n, 0))) {
+		kt_fail(__FILE__, __LINE__, "%u pages could not be written", n);
+		kt_unmap(va, n);
+		return 0;
+	}
+	return va;
+}
+
+struct mm *make_victim(unsigned n, bool scattered)
+{
+	struct mm *home = mmget(current->mm), *mm = mm_create();
+
+	if (!mm) {
+		kt_fail(__FILE__, __LINE__, "no memory for an address space");
+		mmput(home);
+		return NULL;
+	}
+	exec_mmap(mmget(mm));
+	(void)map_filled(n, scattered);
+	exec_mmap(home);
+	return mm;
+}
+
+enum how { MUNMAP, DONTNEED, EXIT };
+
+/* Pages are taken away in this way; what that did. `free` is relative to the time before they were touched. */
+static struct seen take_away(enum how how, unsigned n, bool scattered)
+{
+	struct seen before = { .free = 0 }, s;
+	u64 free = free_now();
+	struct mm *mm;
+	uintptr_t va;
+
+	if (how == EXIT) {
+		mm = make_victim(n, scattered);
+		before = seen_now();
+		if (mm)
+			mmput(mm);
+	} else {
+		va = map_filled(n, scattered);
+		before = seen_now();
+		if (how == MUNMAP)
+			KT_EQ(kt_unmap(va, n), 0);
+		else
+			KT_EQ(do_madvise(current->mm, va, n * PAGE_SIZE, MADV_DONTNEED), 0);
+	}
+	s = seen_since(&before);
+	if (how == DONTNEED) {
+		KT_EQ(s.free, n);		/* tables stay */
+		KT_EQ(kt_unmap(va, n), 0);
+		KT_EQ(free_now(), free);
+	}
+	s.free = free_now() - free;
+	return s;
+}
+
+/* Nobody makes workers while pages are counted; what was never needed before is there now. */
+static void quiet_begin(void)
+{
+	choose_free(FREE_BATCH, 0);
+	(void)take_away(MUNMAP, PAGES, true);
+	(void)take_away(EXIT, PAGES, true);
+	workqueue_fail_creation(true);
+	/* Whoever was making one has come to an end. */
+	flush_workqueue(free_workqueue());
+	(void)take_away(EXIT, 700, true);
+}
+
+static void quiet_end(void)
+{
+	workqueue_fail_creation(false);
+}
+
+/* ---- everything comes back */
+
+static void check_taken(unsigned policy, unsigned run, enum how how)
+{
+	bool zaps = policy == FREE_ZAP && how == EXIT && nr_cpus > 1;
+	unsigned n = how == EXIT ? MANY : PAGES;
+	struct seen s;
+
+	choose_free(policy, run);
+	s = take_away(how, n, true);
+	KT_EQ(s.free, 0);
+	KT_EQ(s.pages, n);
+	KT_EQ(s.zaps, zaps);
+	KT_EQ(s.inlined, 0);
+	KT_EXPECT(s.batches >= n / BATCH_SLOTS / 2 && s.slots <= n);
+	if (!run)
+		KT_EQ(s.slots, n);
+	if (policy == FREE_OFF)
+		KT_EQ(s.works, 0);
+	else
+		KT_EXPECT(s.works >= (zaps ? 1 : 2));
+}
+
+KTEST_MM(free_async, every_page_comes_back)
+{
+	quiet_begin();
+	for (unsigned policy = 0; policy < NR_POLICIES; policy++)
+		for (unsigned run = 0; run < 2; run++)
+			for (enum how how = MUNMAP; how <= EXIT; how++)
+				check_taken(policy, run, how);
+	quiet_end();
+}
+
+/* Few long runs stay on the stack: nothing to hand over, and nothing is lost. */
+KTEST_MM(free_async, long_runs)
+{
+	quiet_begin();
+	for (unsigned policy = 0; policy < NR_POLICIES; policy++) {
+		for (enum how how = MUNMAP; how <= EXIT; how++) {
+			unsigned n = how == EXIT ? MANY : PAGES;
+			struct seen s;
+
+			choose_free(policy, 1);
+			s = take_away(how, n, false);
+			KT_EQ(s.free, 0);
+			KT_EQ(s.pages, n);
+			KT_EXPECT(s.slots <= n);
+		}
+	}
+	quiet_end();
+}
+
+/* However large the threshold, and however long the runs: so many pages are freed at once and not more. */
+KTEST_MM(free_async, freed_in_short_stretches)
+{
+	const unsigned n = 2 * GATHER_MAX_PAGES;
+	uintptr_t va;
+
+	choose_free(FREE_BATCH, 1);
+	kt_set("vm.free_async_threshold", "100000");
+	va = map_filled(n, false);
+	gather_longest = 0;
+	KT_EQ(kt_unmap(va, n), 0);
+	KT_EXPECT(gather_longest && gather_longest <= GATHER_MAX_PAGES);
+}
+
+/* ---- failures */
+
+/* No page for slots at all: handfuls from the stack. Some pages: what is in them is handed over, or freed here. */
+KTEST_MM(free_async, no_batch_page)
+{
+	quiet_begin();
+	for (unsigned policy = 0; policy < NR_POLICIES; policy++) {
+		for (unsigned skip = 0; skip < 6; skip++) {
+			uintptr_t va;
+			struct seen before, s;
+			u64 free;
+
+			choose_free(policy, skip & 1);
+			free = free_now();
+			va = map_filled(1500, true);
+			before = seen_now();
+			palloc_fail(skip / 2, skip < 2 ? ~0u : 1);
+			KT_EQ(kt_unmap(va, 1500), 0);
+			palloc_fail(0, 0);
+			s = seen_since(&before);
+			KT_EQ(free_now(), free);
+			KT_EQ(s.pages, 1500);
+			KT_EXPECT(s.refused >= (skip < 2 ? 1500 / GATHER_BUNDLE - 1 : 1));
+			if (skip < 2)
+				KT_EQ(s.works, 0);
+		}
+	}
+	quiet_end();
+}
+
+/* vm.free_async=zap has no memory to describe the work in: the exiting task does it as others do. */
+KTEST_MM(free_async, no_memory_for_helpers)
+{
+	struct seen before, s;
+	struct mm *mm;
+	u64 free;
+
+	if (nr_cpus < 2) {
+		kt_skip("one CPU only");
+		return;
+	}
+	quiet_begin();
+	choose_free(FREE_ZAP, 0);
+	free = free_now();
+	mm = make_victim(MANY, true);
+	before = seen_now();
+	palloc_fail(0, 1);
+	if (mm)
+		mmput(mm);
+	palloc_fail(0, 0);
+	s = seen_since(&before);
+	quiet_end();
+	KT_EQ(s.inlined, 1);
+	KT_EQ(s.zaps, 0);
+	KT_EXPECT(s.works >= 2);
+	KT_EQ(s.pages, MANY);
+	KT_EQ(free_now(), free);
+}
+
+/* Works that stay where they are until the gate is opened. */
+static struct {
+	struct work work[2 * MAX_NODES];
+	u32 begun;		/* atomic */
+	struct completion go;
+} gate;
+
+static void wait_at_gate(struct work *w)
+{
+	__atomic_fetch_add(&gate.begun, 1, __ATOMIC_SEQ_CST);
+	wait_for_completion(&gate.go);
+}
+
+/* `per_node` works for each node, until `enough` of them have begun. */
+static void close_gate(struct workqueue *wq, unsigned per_node, u32 enough)
+{
+	u64 end = SOON;
+
+	completion_init(&gate.go);
+	gate.begun = 0;
+	for (unsigned i = 0; i < per_node * nr_nodes; i++) {
+		work_init(&gate.work[i], wait_at_gate);
+		queue_work_node((int)(i % nr_nodes), wq, &gate.work[i]);
+	}
+	while (__atomic_load_n(&gate.begun, __ATOMIC_ACQUIRE) < enough && clock_ns() < end)
+		sched_yield();
+	KT_EQ(gate.begun, enough);
+}
+
+static void open_gate(unsigned per_node)
+{
+	complete_all(&gate.go);
+	for (unsigned i = 0; i < per_node * nr_nodes; i++)
+		flush_work(&gate.work[i]);
+}
+
+/* All workers sleep in somebody else's works and no other can be made: the queue's rescuer frees. */
+KTEST_MM(free_async, rescuer_frees)
+{
+	struct seen s;
+
+	quiet_begin();
+	workqueue_trim();
+	close_gate(system_unbound_wq, 1, nr_nodes);
+	for (unsigned policy = FREE_BATCH; policy <= FREE_NODE; policy++) {
+		choose_free(policy, 0);
+		s = take_away(MUNMAP, PAGES, true);
+		KT_EXPECT(s.works >= 2);
+		KT_EQ(s.pages, PAGES);
+		KT_EQ(s.free, 0);
+	}
+	open_gate(1);
+	quiet_end();
+}
+
+/* Not even the rescuer comes: the exiting task does all units itself, cancels its helpers and does not wait. */
+KTEST_MM(free_async, helpers_that_never_start)
+{
+	struct seen s;
+
+	if (nr_cpus < 2) {
+		kt_skip("one CPU only");
+		return;
+	}
+	quiet_begin();
+	workqueue_trim();
+	close_gate(free_workqueue(), 2, nr_nodes + 1);
+	choose_free(FREE_ZAP, 0);
+	s = take_away(EXIT, MANY, true);
+	KT_EQ(s.zaps, 1);
+	KT_EQ(s.pages, MANY);
+	KT_EQ(s.free, 0);
+	open_gate(2);
+	quiet_end();
+}
+
+static void expect_inline(unsigned policy, enum how how)
+{
+	struct seen s;
+
+	choose_free(policy, policy & 1);
+	s = take_away(how, MANY, true);
+	KT_EXPECT(s.inlined >= 1);
+	KT_EQ(s.works, 0);
+	KT_EQ(s.zaps, 0);
+	KT_EQ(s.pages, MANY);
+	KT_EQ(s.free, 0);
+	if (current->flags & TF_OOM_VICTIM)
+		KT_EXPECT(s.flushes >= MANY / (BATCH_SLOTS + 512));
+}
+
+/* Whoever frees so that others get memory does not wait for workers, who may be waiting for him. */
+KTEST_MM(free_async, inline_where_others_wait)
+{
+	const u32 flags[] = { TF_MEMALLOC, TF_OOM_VICTIM };
+
+	quiet_begin();
+	for (unsigned i = 0; i < ARRAY_SIZE(flags); i++) {
+		current->flags |= flags[i];
+		for (unsigned policy = FREE_BATCH; policy <= FREE_ZAP; policy++) {
+			expect_inline(policy, MUNMAP);
+			expect_inline(policy, EXIT);
+		}
+		current->flags &= ~flags[i];
+	}
+	quiet_end();
+}
+
+static struct {
+	struct page *page[4096];
+	u8 order[4096];
+	unsigned n;
+} taken;
+
+/* All but the reserve. What was never written stays so. */
+static void take_memory(void)
+{
+	bool zero = nr_zero_pages() > nr_free_pages() / 2;
+
+	taken.n = 0;
+	for (int order = MAX_ORDER; order >= 0; order--) {
+		struct page *p;
+
+		while (taken.n < ARRAY_SIZE(taken.page) &&
+		       (p = alloc_pages((unsigned)order, GFP_NOWAIT | (zero ? GFP_ZERO | GFP_TRACKED : 0)))) {
+			if (!zero)
+				page_set_flag(p, PG_POISON);
+			taken.order[taken.n] = (u8)order;
+			taken.page[taken.n++] = p;
+		}
+	}
+}
+
+static void give_memory_back(void)
+{
+	while (taken.n) {
+		taken.n--;
+		free_pages(taken.page[taken.n], taken.order[taken.n]);
+	}
+}
+
+KTEST_MM(free_async, inline_when_memory_is_short)
+{
+	for (unsigned policy = FREE_BATCH; policy <= FREE_ZAP; policy++) {
+		const unsigned n = 700;
+		struct seen before, s;
+		uintptr_t va;
+		bool is_short;
+
+		choose_free(policy, 0);
+		va = map_filled(n, true);
+		take_memory();
+		is_short = memory_is_short();
+		before = seen_now();
+		KT_EQ(kt_unmap(va, n), 0);
+		s = seen_since(&before);
+		give_memory_back();
+		KT_EXPECT(is_short);
+		KT_EXPECT(s.inlined >= 1);
+		KT_EQ(s.works, 0);
+		KT_EQ(s.pages, n);
+		KT_EXPECT(s.free >= n);
+	}
+}
+
+/* ---- time */
+
+KTEST_MM(free_async, workers_time_is_charged)
+{
+	for (unsigned policy = FREE_BATCH; policy <= FREE_ZAP; policy++) {
+		u64 before = current->lent_ns, end = SOON, utime, stime;
+		struct seen s;
+
+		choose_free(policy, 0);
+		/* A helper that comes too late for the last unit is cancelled, and then there is nothing to charge. */
+		do {
+			s = take_away(EXIT, MANY, true);
+		} while (current->lent_ns == before && policy == FREE_ZAP && clock_ns() < end);
+		if (policy == FREE_ZAP && nr_cpus < 2)
+			continue;
+		KT_EXPECT(s.works && current->lent_ns > before);
+		task_times(current, &utime, &stime);
+		KT_EXPECT(stime >= current->lent_ns);
+	}
+}
+
+/* One exit after the other for so long, or until the watchdog has reported something. */
+static u64 reports_during_exits(bool yield, u64 ns)
+{
+	unsigned old = watchdog_set_thresh(1);
+	u64 before = watchdog_reports(), end = clock_ns() + ns;
+
+	watchdog_set_no_yield(!yield);
+	while (clock_ns() < end && watchdog_reports() == before) {
+		struct mm *mm = make_victim(1000, false);
+
+		if (!mm)
+			break;
+		mmput(mm);
+		cond_resched();
+	}
+	watchdog_set_no_yield(false);
+	watchdog_set_thresh(old);
+	return watchdog_reports() - before;
+}
+
+/* That exits yield is what keeps the watchdog quiet. */
+KTEST_MM(free_async, watchdog_sees_exits_that_do_not_yield)
+{
+	choose_free(FREE_OFF, 0);
+	KT_EXPECT(reports_during_exits(false, 4 * NSEC_PER_SEC) > 0);
+	/* A host that is busy may keep a vCPU from running for so long, once. */
+	KT_EXPECT(!reports_during_exits(true, 3 * NSEC_PER_SEC / 2) ||
+		  !reports_during_exits(true, 3 * NSEC_PER_SEC / 2));
+}

@@ -1,0 +1,349 @@
+/*
+ * Races of vm.free_async: workers, helpers and the task that waits for them, each held at a pause point (mm/RACES.md);
+ * and faults, forks, other munmaps and changing knobs while pages are taken away.
+ */
+#include "tests/kernel/free_async.h"
+
+#include "kernel/cpu.h"
+#include "kernel/race.h"
+#include "kernel/sched.h"
+#include "kernel/task.h"
+#include "kernel/timer.h"
+#include "kernel/workqueue.h"
+#include "lib/err.h"
+#include "mm/mman.h"
+#include "mm/palloc.h"
+#include "mm/vma.h"
+#include "mm/vmstat.h"
+#include "mm/zap.h"
+#include "tests/kernel/space.h"
+
+/* ---- replays */
+
+struct leaver {
+	struct mm *mm;		/* to put; NULL: unmap */
+	uintptr_t va;
+	unsigned n;
+	u32 done;		/* atomic */
+};
+
+static void leave(void *arg, unsigned nr)
+{
+	struct leaver *l = arg;
+
+	if (l->mm)
+		mmput(l->mm);
+	else
+		KT_EQ(kt_unmap(l->va, l->n), 0);
+	__atomic_store_n(&l->done, 1, __ATOMIC_RELEASE);
+}
+
+static void wait_a_little(void)
+{
+	u64 end = clock_ns() + 10 * NSEC_PER_MSEC;
+
+	while (clock_ns() < end) {
+		sched_yield();
+		cpu_relax();
+	}
+}
+
+/* A thread on CPU 1 takes memory away; somebody is held at the point. Returns whether. */
+static bool hold_at(const char *point, struct kt_crowd *crowd, struct leaver *l)
+{
+	l->done = 0;
+	race_arm(point);
+	kt_crowd_start(crowd, 1, leave, l);
+	if (!race_wait(SOON))
+		return true;
+	kt_fail(__FILE__, __LINE__, "nobody came by %s", point);
+	race_release();
+	kt_crowd_join(crowd);
+	return false;
+}
+
+static bool enough_cpus(void)
+{
+	if (nr_cpus < 2)
+		kt_skip("one CPU only");
+	return nr_cpus >= 2;
+}
+
+/*
+ * A worker has not freed anything yet: neither munmap nor exit may return, since the worker uses what is on that task's
+ * stack, and its pages are not free.
+ */
+KTEST_MM(free_async_races, waits_for_its_workers)
+{
+	if (!enough_cpus())
+		return;
+	for (unsigned i = 0; i < 4; i++) {
+		struct leaver l = { .n = PAGES };
+		struct kt_crowd crowd;
+		u64 pages = vm_event_sum(VME_pgfree);
+
+		choose_free(i < 2 ? FREE_BATCH : FREE_NODE, i & 1);
+		if (i & 1)
+			l.mm = make_victim(PAGES, true);
+		else
+			l.va = map_filled(PAGES, true);
+		pages = vm_event_sum(VME_pgfree);
+		if (!hold_at("gather:worker", &crowd, &l))
+			return;
+		wait_a_little();
+		KT_EXPECT(!__atomic_load_n(&l.done, __ATOMIC_ACQUIRE));
+		KT_EXPECT(vm_event_sum(VME_pgfree) - pages < PAGES);
+		race_release();
+		kt_crowd_join(&crowd);
+		KT_EXPECT(l.done && vm_event_sum(VME_pgfree) - pages >= PAGES);
+	}
+}
+
+/* All workers are through before anybody waits for them: what they say is not lost. */
+KTEST_MM(free_async_races, workers_end_before_the_join)
+{
+	struct leaver l = { .n = PAGES };
+	struct kt_crowd crowd;
+
+	if (!enough_cpus())
+		return;
+	choose_free(FREE_BATCH, 0);
+	l.va = map_filled(PAGES, true);
+	if (!hold_at("gather:before-join", &crowd, &l))
+		return;
+	flush_workqueue(free_workqueue());
+	race_release();
+	kt_crowd_join(&crowd);
+	KT_EXPECT(l.done);
+}
+
+/* The chain is full and its flush has not been done: no worker may have any of it. */
+KTEST_MM(free_async_races, hand_off_waits_for_the_flush)
+{
+	if (!enough_cpus())
+		return;
+	for (unsigned policy = FREE_BATCH; policy <= FREE_NODE; policy++) {
+		struct leaver l = { .n = PAGES };
+		struct kt_crowd crowd;
+		struct page *p;
+		u64 works;
+
+		choose_free(policy, 0);
+		l.va = map_filled(PAGES, true);
+		p = kt_page(l.va);
+		works = vm_event_sum(VME_free_async_works);
+		if (!hold_at("gather:before-flush", &crowd, &l))
+			return;
+		wait_a_little();
+		KT_EQ(vm_event_sum(VME_free_async_works), works);
+		KT_EXPECT(page_type(p) == PAGE_ANON);
+		race_release();
+		kt_crowd_join(&crowd);
+		KT_EXPECT(vm_event_sum(VME_free_async_works) > works);
+	}
+}
+
+static u32 died;		/* atomic */
+
+static int die_in(void *mm)
+{
+	exec_mmap(mm);
+	exit_mm();
+	__atomic_store_n(&died, 1, __ATOMIC_RELEASE);
+	return 0;
+}
+
+static unsigned cpus_with(const struct mm *mm)
+{
+	unsigned n = 0, cpu;
+
+	for_each_online_cpu(cpu)
+		n += smp_load_acquire(&cpus[cpu]->active_mm) == mm;
+	return n;
+}
+
+/*
+ * A helper has begun and has not taken a unit: the exit waits for it, and the mm does not go. Before that every CPU has
+ * left it, also the one that exits.
+ */
+KTEST_MM(free_async_races, exit_waits_for_its_helpers)
+{
+	u64 end = SOON;
+	bool held = false;
+
+	if (nr_cpus < 3) {
+		kt_skip("fewer than three CPUs");
+		return;
+	}
+	choose_free(FREE_ZAP, 1);
+	kt_set("vm.tlb_shootdown", "ipi");
+	kt_set("vm.lazy_tlb", "refcount");
+	/* All units may be gone before a helper gets up. */
+	while (!held && clock_ns() < end) {
+		struct mm *mm = make_victim(MANY, true);
+		struct task *t;
+
+		died = 0;
+		race_arm("zap:helper");
+		t = kthread_run_on(1, die_in, mm, "dying");
+		KT_ASSERT(!IS_ERR(t));
+		do {
+			held = !race_wait(clock_ns() + NSEC_PER_MSEC);
+		} while (!held && !__atomic_load_n(&died, __ATOMIC_ACQUIRE));
+		if (held) {
+			KT_EQ(cpus_with(mm), 0);
+			wait_a_little();
+			KT_EXPECT(!__atomic_load_n(&died, __ATOMIC_ACQUIRE));
+		}
+		race_release();
+		kthread_stop(t);
+	}
+	KT_EXPECT(held);
+}
+
+/* ---- all at once */
+
+static struct {
+	uintptr_t va;
+	unsigned pages;
+	u64 end;		/* clock_ns */
+	u32 wrong;		/* atomic */
+} storm;
+
+#define MARK 0x900d000000000000ull
+
+static void wrong(void)
+{
+	__atomic_fetch_add(&storm.wrong, 1, __ATOMIC_RELAXED);
+}
+
+/* What any thread wrote there, or zero; never what was in a page that was freed. */
+static void look_and_write(unsigned i)
+{
+	u64 v = kt_peek(storm.va + i * PAGE_SIZE);
+
+	if (v && v != (MARK | i))
+		wrong();
+	if (!kt_put(storm.va + i * PAGE_SIZE, MARK | i))
+		wrong();
+}
+
+static void drop_all(void)
+{
+	for (unsigned i = 0; i < storm.pages; i++)
+		look_and_write(i);
+	if (do_madvise(current->mm, storm.va, storm.pages * PAGE_SIZE, MADV_DONTNEED))
+		wrong();
+}
+
+static void fork_and_let_die(void)
+{
+	struct mm *child = mm_dup(current->mm);
+
+	if (IS_ERR(child)) {
+		wrong();
+		return;
+	}
+	sched_yield();
+	mmput(child);
+}
+
+static void unmap_own(void)
+{
+	uintptr_t va = map_filled(700, true);
+
+	if (!va || kt_unmap(va, 700))
+		wrong();
+}
+
+static void storm_thread(void *unused, unsigned nr)
+{
+	for (unsigned k = nr; clock_ns() < storm.end; k++) {
+		if (nr % 4 == 0) {
+			drop_all();
+		} else if (nr % 4 == 1) {
+			unmap_own();
+		} else if (nr % 4 == 2) {
+			fork_and_let_die();
+		} else {
+			for (unsigned i = 0; i < 50; i++)
+				look_and_write((k * 131 + i * 17) % storm.pages);
+		}
+		cond_resched();
+	}
+}
+
+static void storm_begin(struct kt_crowd *crowd, u64 ns)
+{
+	storm.pages = 700;
+	storm.va = kt_map(storm.pages, RW);
+	storm.wrong = 0;
+	storm.end = clock_ns() + ns;
+	kt_crowd_start(crowd, 4, storm_thread, NULL);
+}
+
+static void storm_end(struct kt_crowd *crowd)
+{
+	kt_crowd_join(crowd);
+	KT_EQ(storm.wrong, 0);
+	KT_EQ(kt_unmap(storm.va, storm.pages), 0);
+	KT_EQ(atomic_read(&current->mm->tlb_pending), 0);
+}
+
+/* Faults, forks and other munmaps while pages are taken away, in one address space. */
+KTEST_MM(free_async_races, faults_forks_and_munmaps)
+{
+	for (unsigned policy = 0; policy < NR_POLICIES; policy++) {
+		struct kt_crowd crowd;
+
+		choose_free(policy, policy & 1);
+		storm_begin(&crowd, 150 * NSEC_PER_MSEC);
+		storm_end(&crowd);
+	}
+}
+
+/* The child's pages are all the parent's too, who copies and drops them while helpers take the child apart. */
+KTEST_MM(free_async_races, parent_writes_while_the_child_is_taken_apart)
+{
+	for (unsigned run = 0; run < 2; run++) {
+		struct leaver l = { .n = 0 };
+		struct kt_crowd crowd;
+		uintptr_t va;
+
+		choose_free(FREE_ZAP, run);
+		va = map_filled(MANY, false);
+		l.mm = mm_dup(current->mm);
+		KT_ASSERT(!IS_ERR(l.mm));
+		kt_crowd_start(&crowd, 1, leave, &l);
+		for (unsigned i = 0; i < MANY; i += 3) {
+			KT_EXPECT(kt_put(va + i * PAGE_SIZE, i));
+			if (i % 300 == 0)
+				KT_EQ(do_madvise(current->mm, va + (i + 1) * PAGE_SIZE, PAGE_SIZE, MADV_DONTNEED), 0);
+		}
+		kt_crowd_join(&crowd);
+		KT_EQ(kt_peek(va + PAGE_SIZE), 0);
+		KT_EQ(kt_peek(va + 2 * PAGE_SIZE), 2);
+		KT_EQ(kt_wrong(va + 3 * PAGE_SIZE, 1, 3), 0);
+		KT_EQ(kt_unmap(va, MANY), 0);
+	}
+}
+
+/* Each gather has the policy that it began with, whatever the knobs say afterwards. */
+KTEST_MM(free_async_races, knobs_change_under_load)
+{
+	static const char *const thresholds[] = { "512", "700", "16384" };
+	struct kt_crowd crowd;
+	unsigned k = 0;
+
+	choose_free(FREE_OFF, 0);
+	storm_begin(&crowd, 400 * NSEC_PER_MSEC);
+	while (clock_ns() < storm.end) {
+		kt_set("vm.free_async", free_policies[k % NR_POLICIES]);
+		kt_set("vm.gather_runs", k / 4 % 2 ? "1" : "0");
+		kt_set("vm.free_async_threshold", thresholds[k % ARRAY_SIZE(thresholds)]);
+		k++;
+		sleep_ns(NSEC_PER_MSEC);
+	}
+	storm_end(&crowd);
+	KT_EXPECT(k > 8);
+}
