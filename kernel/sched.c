@@ -530,16 +530,14 @@ void sched_fork(struct task *t)
 
 void sched_exit(void)
 {
-	struct task *t = current;
-
 	irq_disable();
+#ifndef BREAK_SCHED_NO_EXIT_LOCK
 	/* A waker that has seen an earlier state of ours writes RUNNING, under this lock: not after DEAD. */
-#ifndef BREAK_SCHED_NO_EXIT_LOCK
-	spin_lock(&t->wake_lock);
-#endif
-	t->state = TASK_DEAD;
-#ifndef BREAK_SCHED_NO_EXIT_LOCK
-	spin_unlock(&t->wake_lock);
+	spin_lock(&current->wake_lock);
+	current->state = TASK_DEAD;
+	spin_unlock(&current->wake_lock);
+#else
+	current->state = TASK_DEAD;
 #endif
 	__schedule(false);
 	panic("a dead task ran again");

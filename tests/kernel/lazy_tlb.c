@@ -666,8 +666,8 @@ static void exec_while_it_dies(unsigned policy)
 	KT_EQ(race_wait(SOON), 0);
 	complete(&drop_now);
 	/* Not asleep: whoever then got this CPU might wait there for CPU 1 to answer an interrupt. */
-	end = clock_ns() + 30 * NSEC_PER_MSEC;
-	while (clock_ns() < end)
+	end = clock_ns() + (policy == HAZARD ? 5 * NSEC_PER_SEC : 30 * NSEC_PER_MSEC);
+	while (clock_ns() < end && !__atomic_load_n(&dropped, __ATOMIC_ACQUIRE))
 		cpu_relax();
 	if (policy == HAZARD)
 		KT_EQ(atomic_read(&b.mm->count), 1);	/* CPU 1's */

@@ -416,6 +416,7 @@ KTEST_MM(shootdown, only_those_who_were_inside)
 		kt_skip("fewer than three CPUs");
 		return;
 	}
+	kt_set("vm.tlb_shootdown", "ipi");
 	stay = 1;
 	kt_crowd_start(&crowd, 1, stay_inside, NULL);
 	ipis = vm_event_sum(VME_tlb_shootdown_ipis);

@@ -11,8 +11,8 @@
  *	0x400, 0x200	software: writable; special, the frame is not counted
  *	soft		neither bit 63 nor 62, bit 0 set, payload in bits 1-61
  *
- * Accessed and dirty: POWER9 does not set "referenced" and "changed" but takes an interrupt where they are missing. QEMU
- * before 8.2 sets them, by a load and a store that other CPUs' changes can come between. So the hardware is never shown
+ * Accessed and dirty: POWER9 does not set "referenced" and "changed" but takes an interrupt where they are missing.
+ * QEMU before 8.2 sets them, by a load and a store that other CPUs' changes can come between. So the hardware is never shown
  * an entry where one is missing: an old leaf is not valid, a clean one has no right to write, and generic code answers
  * the fault.
  *
