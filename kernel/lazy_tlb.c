@@ -10,8 +10,7 @@
  *	filtered	the same, but only CPUs whose published active_mm is this mm
  *	hazard		a slot in a line of the CPU's own says what it borrows. The last drop turns each slot that names
  *			the mm into "mm, owed" and takes a reference for it; the CPU drops that when it leaves
- *	quiesce		dead mms wait, up to BATCH of them or a moment, until CPUs have gone on by themselves; those
- *	that
+ *	quiesce		dead mms wait, up to BATCH of them or a moment, until CPUs have gone on by themselves; those that
  *			have not get one interrupt for the whole batch
  *
  * Why a slot or a look is enough. A CPU can begin to borrow mm only from a task that uses it (prev->mm == mm, or
@@ -27,6 +26,9 @@
  *
  * Switching the policy: the new one is in force beside the old one (the last drop does what both need), every CPU
  * passes an interrupt and leaves what it borrowed under the old one, the old one ends.
+ *
+ * Nobody waits who must not: a last drop in an interrupt, or with interrupts off, puts the mm on quiesce's list, whatever
+ * the policy. The list is bounded by BATCHES_AT_MOST: whoever finds it that long and may wait reaps it himself.
  *
  * Locks: d dead_lock (interrupts off)   c this CPU only, interrupts off   a atomic
  */
@@ -51,6 +53,7 @@ enum { LAZY_NONE, LAZY_REFCOUNT, LAZY_SHOOTDOWN, LAZY_FILTERED, LAZY_HAZARD, LAZ
 #define UNCOUNTED	(BIT_OF(LAZY_SHOOTDOWN) | BIT_OF(LAZY_FILTERED) | BIT_OF(LAZY_QUIESCE))
 #define OWED		1ul
 #define BATCH		64
+#define BATCHES_AT_MOST	4
 #define BATCH_NS	(10 * NSEC_PER_MSEC)
 
 struct lazy_cpu {
@@ -69,11 +72,11 @@ static bool opt_check = true;
 static bool opt_check;
 #endif
 
-static spinlock_t dead_lock = SPINLOCK_INIT(RANK_SPIN_LEAF);
+static spinlock_t dead_lock = SPINLOCK_INIT(RANK_TIMER_USER);
 static struct mm *dead_list;			/* d. linked by mm->dead_next */
 static unsigned nr_dead;			/* d */
+static struct timer reap_timer;			/* d: its starts */
 static struct work reap_work;
-static struct timer reap_timer;
 
 /* ---- going lazy, leaving ---- */
 
@@ -132,6 +135,11 @@ void lazy_tlb_unlazy(void)
 
 /* ---- the last drop ---- */
 
+static bool may_wait(void)
+{
+	return !irqs_off() && !in_interrupt();
+}
+
 static void unlazy_ipi(void *arg)
 {
 	struct mm *mm = arg;
@@ -169,26 +177,53 @@ static bool owe(struct mm *mm)
 	return !atomic_dec_and_test(&mm->count);
 }
 
-static void find_holders(struct mm *mm, struct cpumask *holders)
+/* Of the CPUs in mm's mask, those that have it loaded; returns how many have not. */
+static unsigned find_holders(const struct mm *mm, struct cpumask *holders)
 {
-	unsigned cpu;
+	unsigned cpu, gone = 0;
 
 	cpumask_copy(holders, &mm->cpumask);
-	for_each_cpu(cpu, &mm->cpumask)
-		if (smp_load_acquire(&cpus[cpu]->active_mm) != mm)
+	for_each_cpu(cpu, holders) {
+#ifdef BREAK_LAZY_NO_ACQUIRE
+		if (READ_ONCE(cpus[cpu]->active_mm) != mm) {
+#else
+		if (smp_load_acquire(&cpus[cpu]->active_mm) != mm) {
+#endif
 			__cpumask_clear(holders, cpu);
+			gone++;
+		}
+	}
+#ifndef BREAK_LAZY_NO_ACQUIRE
 	__atomic_thread_fence(__ATOMIC_ACQUIRE); /* a bit that was clear: pairs with its clearing in load */
+#endif
+	return gone;
+}
+
+/* This CPU is one of them, perhaps; it needs no interrupt. */
+static void leave_here(struct cpumask *holders, struct mm *mm)
+{
+	unsigned self = cpu_id();
+	unsigned long flags;
+
+	if (!cpumask_test(holders, self))
+		return;
+	flags = irq_save();
+	unlazy_ipi(mm);
+	irq_restore(flags);
+	__cpumask_clear(holders, self);
 }
 
 static void interrupt_holders(struct cpumask *holders, ipi_fn fn, void *arg)
 {
 	race_point("lazy:before-ipi");
-	vm_event_add(VME_lazy_tlb_ipis, cpumask_weight(holders));
+	vm_event_add(VME_lazy_tlb_ipis, cpumask_weight(holders) - cpumask_test(holders, cpu_id()));
 #ifdef BREAK_LAZY_NO_IPI
 	return;
 #endif
 	call_on_cpus(holders, fn, arg, true);
 }
+
+static void reap(struct work *unused);
 
 static void defer(struct mm *mm)
 {
@@ -198,26 +233,23 @@ static void defer(struct mm *mm)
 	mm->dead_next = dead_list;
 	dead_list = mm;
 	n = ++nr_dead;
+	if (n == 1)
+		timer_start(&reap_timer, clock_ns() + BATCH_NS);
 	spin_unlock_irqrestore(&dead_lock, flags);
 	vm_event(VME_lazy_tlb_deferred);
-	if (n >= BATCH)
+	if (n >= BATCHES_AT_MOST * BATCH && may_wait())
+		reap(NULL);
+	else if (n >= BATCH)
 		queue_work(system_unbound_wq, &reap_work);
-	else if (n == 1)
-		timer_start(&reap_timer, clock_ns() + BATCH_NS);
 }
 
 static void check_cpu(void *arg)
 {
-	struct mm *mm = arg;
+	const struct mm *mm = arg;
 
 	ASSERT(this_cpu()->active_mm != mm && current->mm != mm, "an mm is freed that this CPU has loaded (%s)",
 	       current->comm);
 	ASSERT((this_cpu_ptr(&lazy_cpus)->slot & ~OWED) != (uintptr_t)mm, "an mm is freed that this CPU's slot names");
-}
-
-static bool may_wait(void)
-{
-	return !irqs_off() && !in_interrupt();
 }
 
 /* Debug: ask every CPU. Where we can not wait, look. */
@@ -241,32 +273,24 @@ bool lazy_tlb_release(struct mm *mm)
 {
 	u32 kinds = smp_load_acquire(&in_force);
 	struct cpumask holders;
-	unsigned self, found;
+	unsigned gone = 0;
 
 	if (kinds & BIT_OF(LAZY_HAZARD) && owe(mm))
 		return false;
 	if (kinds & UNCOUNTED) {
 		if (kinds & (BIT_OF(LAZY_FILTERED) | BIT_OF(LAZY_QUIESCE)))
-			find_holders(mm, &holders);
+			gone = find_holders(mm, &holders);
 		else
 			cpumask_copy(&holders, &mm->cpumask);
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);	/* a bit that was clear: pairs with its clearing in load */
+		leave_here(&holders, mm);
 		if (!cpumask_empty(&holders) && (kinds & BIT_OF(LAZY_QUIESCE) || !may_wait())) {
 			defer(mm);
 			return false;
 		}
-		self = cpu_id();
-		if (cpumask_test(&holders, self)) {
-			unsigned long flags = irq_save();
-
-			unlazy_ipi(mm);
-			irq_restore(flags);
-			__cpumask_clear(&holders, self);
-		}
-		found = cpumask_weight(&holders);
 		if (kinds & BIT_OF(LAZY_FILTERED))
-			vm_event_add(VME_lazy_tlb_ipis_filtered, cpumask_weight(&mm->cpumask) - found);
-		if (found)
+			vm_event_add(VME_lazy_tlb_ipis_filtered, gone);
+		if (!cpumask_empty(&holders))
 			interrupt_holders(&holders, unlazy_ipi, mm);
 	}
 	check_nobody(mm);
@@ -304,6 +328,7 @@ static void reap(struct work *unused)
 		list = mm->dead_next;
 		check_nobody(mm);
 		mm_free(mm);
+		cond_resched();
 	}
 }
 
@@ -336,7 +361,7 @@ static int policy_changed(void)
 	xchg(&in_force, in_force | BIT_OF(new));
 	smp_store_release(&policy, new);
 	call_on_cpus(&cpu_online_mask, leave_old_policy, NULL, true);
-	lazy_tlb_drain();
+	/* What waits on the list is borrowed by nobody any more; it is freed in its time. */
 	smp_store_release(&in_force, BIT_OF(new));
 	return 0;
 }

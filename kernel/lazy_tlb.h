@@ -11,7 +11,7 @@ struct mm;
 void lazy_tlb_enter(struct cpu *c);
 /**
  * This CPU borrowed `mm`, and has loaded another address space, or runs a task of mm itself. Returns the mm that it now
- * owes an mmdrop(), to be done when no lock is held; or NULL. Interrupts off.
+ * owes an mmdrop(), which takes locks of RANK_WORKQUEUE and above; or NULL. Interrupts off.
  */
 struct mm *lazy_tlb_leave(struct mm *mm);
 /** If this CPU borrows an address space: load the kernel's own instead. Interrupts off; IPI context too. */

@@ -330,9 +330,11 @@ static bool queue_to(struct pool *p, struct workqueue *wq, struct work *w)
 	struct wq_pool *s;
 	unsigned long flags;
 
-	if (xchg(&w->pending, 1))	/* a fence: pairs with the one in run_work */
-		return false;
 	flags = irq_save();
+	if (xchg(&w->pending, 1)) {	/* a fence: pairs with the one in run_work */
+		irq_restore(flags);
+		return false;
+	}
 	/* If it still runs in another pool, it must be queued there: an item never runs twice at once. */
 	last = READ_ONCE(w->pool);
 	if (last && last != p && w->wq == wq) {
@@ -360,6 +362,8 @@ static bool queue_to(struct pool *p, struct workqueue *wq, struct work *w)
 		call_rescuer(wq);
 	spin_unlock(&p->lock);
 	irq_restore(flags);
+	if (last && last != p)
+		wake_up_all(&last->done);	/* who waits for it there must wait here */
 #ifndef BREAK_WORKQUEUE_NO_WAKE
 	wake_up(&p->idle);
 #endif
@@ -419,8 +423,8 @@ static bool work_busy(struct work *w)
 	unsigned long flags;
 	bool busy;
 
-	if (!p)
-		return false;
+	if (!p)		/* never queued, or just being queued for the first time */
+		return __atomic_load_n(&w->pending, __ATOMIC_ACQUIRE);
 	flags = spin_lock_irqsave(&p->lock);
 	busy = __atomic_load_n(&w->pending, __ATOMIC_ACQUIRE) || running_elsewhere(p, w);
 	spin_unlock_irqrestore(&p->lock, flags);
@@ -429,12 +433,19 @@ static bool work_busy(struct work *w)
 
 bool flush_work(struct work *w)
 {
-	struct pool *p = READ_ONCE(w->pool);
+	bool was_busy = false;
 
-	if (!p || !work_busy(w))
-		return false;
-	wait_event(&p->done, !work_busy(w));
-	return true;
+	/* It may be queued again, to another pool, before we have seen that it ended in this one: then wait there. */
+	while (work_busy(w)) {
+		struct pool *p = READ_ONCE(w->pool);
+
+		was_busy = true;
+		if (p)
+			wait_event(&p->done, !work_busy(w) || READ_ONCE(w->pool) != p);
+		else
+			cpu_relax();	/* its queuer has interrupts off */
+	}
+	return was_busy;
 }
 
 bool cancel_work_sync(struct work *w)

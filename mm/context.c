@@ -25,9 +25,11 @@ static __always_inline void load(struct cpu *c, struct mm *next)
 {
 	struct mm *prev = c->active_mm;
 
-	if (!cpumask_test(&next->cpumask, c->id))
-		cpumask_set(&next->cpumask, c->id);
-	smp_mb();	/* the bit before the root: pairs with flush() in mm/tlb.c */
+	if (next != &init_mm) {		/* whose mask nobody reads: its flushes go to all CPUs */
+		if (!cpumask_test(&next->cpumask, c->id))
+			cpumask_set(&next->cpumask, c->id);
+		smp_mb();	/* the bit before the root: pairs with flush() in mm/tlb.c */
+	}
 #ifdef BREAK_LAZY_EARLY_CLEAR
 	cpumask_clear(&prev->cpumask, c->id);
 	smp_store_release(&c->active_mm, next);
@@ -37,7 +39,7 @@ static __always_inline void load(struct cpu *c, struct mm *next)
 #endif
 	race_point("lazy:before-load");
 	arch_mm_switch(prev, next, c->id);
-	if (!ARCH_HAS_ASID || !atomic_read(&prev->users))
+	if (prev != &init_mm && (!ARCH_HAS_ASID || !atomic_read(&prev->users)))
 		cpumask_clear(&prev->cpumask, c->id);
 	smp_store_release(&c->active_mm, next);	/* the last that we do with prev: pairs with find_holders */
 }

@@ -222,6 +222,7 @@ static unsigned map_around(struct vm_fault *vf, pte_t *e)
 		       pages);
 	for (unsigned i = 0; i < (hi - lo) >> PAGE_SHIFT; i++, e++) {
 		struct page *p = pages[i];
+		pte_t v;
 
 		if (!p)
 			continue;
@@ -231,8 +232,9 @@ static unsigned map_around(struct vm_fault *vf, pte_t *e)
 		}
 		sync_instructions(vma, p);
 		atomic64_add((s64)PAGE_MAP_ONE, &p->state);
-		/* Old: it was not accessed. Ports that cannot express that map it young. */
-		pte_store(e, pte_mkold(pte_wrprotect(pte_make(page_to_pfn(p), vma->prot))));
+		v = pte_wrprotect(pte_make(page_to_pfn(p), vma->prot));
+		/* Nobody has accessed it. But where software would have to answer a fault to say that somebody has, say it. */
+		pte_store(e, PTE_HW_AD ? pte_mkold(v) : pte_mkyoung(v));
 		n++;
 	}
 	vm_event_add(VME_fault_around, n);

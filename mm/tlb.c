@@ -51,6 +51,12 @@ static int shootdown_init(void)
 }
 early_initcall(shootdown_init);
 
+/* A value that is about to be refused is in the knob for a moment, and must not be believed. */
+static inline bool by_broadcast(void)
+{
+	return TLB_HAS_BROADCAST && READ_ONCE(shootdown) == SHOOTDOWN_BROADCAST;
+}
+
 struct flush {
 	struct mm *mm;
 	uintptr_t start, end;
@@ -58,8 +64,14 @@ struct flush {
 	bool tables, whole;
 };
 
+/*
+ * Interrupts off: a port may look which tables are loaded and then load them again (x86_64: CR3), and an interrupt in
+ * between may make this CPU leave them.
+ */
 static void flush_local(const struct flush *f)
 {
+	unsigned long flags = irq_save();
+
 	if (f->whole) {
 		vm_event(VME_tlb_flush_local_full);
 		tlb_local_mm(f->mm);
@@ -67,6 +79,7 @@ static void flush_local(const struct flush *f)
 		vm_event(VME_tlb_flush_local);
 		tlb_local_range(f->mm, f->start, f->end, f->shift, f->tables);
 	}
+	irq_restore(flags);
 }
 
 static void flush_ipi(void *arg)
@@ -100,7 +113,7 @@ static void flush(struct flush *f)
 	smp_mb();	/* entries before the mask; pairs with the bit's fence in switch_mm */
 	cpumask_copy(&others, &f->mm->cpumask);
 	__cpumask_clear(&others, self);
-	if (!cpumask_empty(&others) && READ_ONCE(shootdown) == SHOOTDOWN_BROADCAST) {
+	if (!cpumask_empty(&others) && by_broadcast()) {
 		flush_broadcast(f);
 		return;
 	}
@@ -149,7 +162,7 @@ void flush_tlb_dying(struct mm *mm, bool tables)
 	for_each_cpu(cpu, &others)
 		if (smp_load_acquire(&cpus[cpu]->active_mm) != mm)
 			__cpumask_clear(&others, cpu);
-	if (!cpumask_empty(&others) && READ_ONCE(shootdown) == SHOOTDOWN_BROADCAST) {
+	if (!cpumask_empty(&others) && by_broadcast()) {
 		flush_broadcast(&f);
 		return;
 	}
@@ -173,7 +186,7 @@ void flush_tlb_kernel_range(uintptr_t start, uintptr_t end)
 {
 	struct flush f = { NULL, start, end, PAGE_SHIFT, false, false };
 
-	if (READ_ONCE(shootdown) == SHOOTDOWN_BROADCAST) {
+	if (by_broadcast()) {
 		smp_mb();
 		flush_broadcast(&f);
 		return;

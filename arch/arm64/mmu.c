@@ -50,8 +50,10 @@ static unsigned asids_of_this_cpu(void)
 	return (sysreg_read(id_aa64mmfr0_el1) >> 4 & 15) == 2 ? 1u << 16 : 1u << 8;
 }
 
+/* The barrier: this CPU's bit in the mask must be visible before a walk from the new root, which `dmb` does not order. */
 static inline void load_user_root(u64 root, u64 asid)
 {
+	dsb(ish);
 	sysreg_write(ttbr0_el1, root | asid << 48);
 	isb();
 }

@@ -12,9 +12,9 @@
  *	soft		neither bit 63 nor 62, bit 0 set, payload in bits 1-61
  *
  * Accessed and dirty: POWER9 does not set "referenced" and "changed" but takes an interrupt where they are missing.
- * QEMU before 8.2 sets them, by a load and a store that other CPUs' changes can come between. So the hardware is never shown
- * an entry where one is missing: an old leaf is not valid, a clean one has no right to write, and generic code answers
- * the fault.
+ * QEMU before 8.2 sets them, by a load and a store that other CPUs' changes can come between. So the hardware is never
+ * shown an entry where one is missing: an old leaf is not valid, a clean one has no right to write, and generic code
+ * answers the fault.
  *
  * The kernel lives in quadrant 3 (0xc00...), which is always translated by the tree of PID 0; user addresses, in
  * quadrant 0, by that of the PID in PIDR. So a user root has nothing of the kernel.
