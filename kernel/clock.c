@@ -37,7 +37,7 @@ static int cpu_clock(int clock, u64 *ns)
 		bool mine = t && t->proc == current->proc;
 
 		if (mine)
-			*ns = task_runtime_ns(t);
+			*ns = task_runtime_ns(t) + READ_ONCE(t->lent_ns);
 		if (t)
 			put_task(t);
 		return mine ? 0 : -EINVAL;
@@ -72,7 +72,7 @@ static int read_clock(int clock, u64 *ns)
 	case CLOCK_PROCESS_CPUTIME_ID:
 		return cpu_clock(-8, ns);	/* number 0 */
 	case CLOCK_THREAD_CPUTIME_ID:
-		*ns = task_runtime_ns(current);
+		*ns = task_runtime_ns(current) + current->lent_ns;
 		return 0;
 	default:
 		return clock < 0 ? cpu_clock(clock, ns) : -EINVAL;

@@ -21,7 +21,7 @@ void lazy_tlb_unlazy(void);
  * False: whoever still has it frees it. Any context; waits for other CPUs only if interrupts are on.
  */
 bool lazy_tlb_release(struct mm *mm);
-/** Free what is waiting for CPUs to leave (policy quiesce). Sleeps. For tests, and when memory is short. */
+/** Free what is waiting for CPUs to leave (policy quiesce). Sleeps. */
 void lazy_tlb_drain(void);
 void lazy_tlb_init(void);
 

@@ -22,6 +22,8 @@
 #include "mm/palloc_internal.h"
 #include "mm/vmstat.h"
 
+#define COALESCE_MOST 4096
+
 struct node nodes[MAX_NODES];
 struct fallback fallbacks[MAX_NODES];
 
@@ -125,14 +127,17 @@ struct page *buddy_take(struct node *n, unsigned nid, unsigned set, unsigned ord
 
 /*
  * Large requests only: a DIRTY block and its ZERO buddy, both smaller than what is wanted, become one DIRTY block.
- * Costs a walk over these free blocks; runs when nothing of the wanted size is left.
+ * Costs a walk over these free blocks, interrupts off, so not over more than COALESCE_MOST of a size; runs when nothing
+ * of the wanted size is left.
  */
 void buddy_coalesce(struct node *n, unsigned nid, unsigned wanted)
 {
+	if (!n->free[ZERO] || !n->free[DIRTY])
+		return;
 	for (unsigned order = 0; order < wanted; order++) {
 		u32 pfn = n->first[DIRTY][order];
 
-		while (pfn) {
+		for (unsigned i = 0; pfn && i < COALESCE_MOST; i++) {
 			struct page *p = pfn_to_page(pfn);
 			u64 bpfn = pfn ^ (1ull << order);
 			u32 next = p->link[0];

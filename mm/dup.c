@@ -37,14 +37,10 @@ static inline bool dup_entry(struct dup *d, const struct vma *vma, pte_t *se, pt
 		if (unlikely(!page_dup_map(p)))
 			return false;
 #endif
-		if (likely(page_type(p) == PAGE_ANON)) {
+		if (likely(page_type(p) == PAGE_ANON))
 			d->anon++;
-			/* Known zero must not survive sharing if it was written. */
-			if (unlikely(page_flag(p, PG_ZERO)) && pte_dirty(v))
-				page_clear_flag(p, PG_ZERO);
-		} else {
+		else
 			d->file++;
-		}
 	}
 	if (pte_write(v) && !(vma->flags & VM_SHARED)) {
 		if (d->alone) {
@@ -114,6 +110,7 @@ static int dup_level(struct dup *d, const struct vma *vma, pte_t *table, int lev
 			err = dup_table(d, vma, table + pt_index(0, va), va, next);
 		if (err)
 			return err;
+		cond_resched();
 	}
 	return 0;
 }

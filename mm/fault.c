@@ -14,12 +14,14 @@
 
 #include "kernel/cpu.h"
 #include "kernel/entry.h"
+#include "kernel/lazy_tlb.h"
 #include "kernel/printk.h"
 #include "kernel/race.h"
 #include "kernel/signal.h"
 #include "kernel/uaccess.h"
 #include "lib/string.h"
 #include "mm/fault.h"
+#include "mm/gather.h"
 #include "mm/kmap.h"
 #include "mm/palloc.h"
 #include "mm/pgtable.h"
@@ -443,6 +445,12 @@ void do_page_fault(struct trapframe *tf, uintptr_t addr, unsigned access)
 	}
 	irq_enable();
 	err = current->mm ? handle_mm_fault(current->mm, addr, access) : -EFAULT;
+	if (unlikely(err == -ENOMEM)) {
+		/* Some may be on its way back: what workers free, dead address spaces. Then nobody need die for it. */
+		gather_drain();
+		lazy_tlb_drain();
+		err = handle_mm_fault(current->mm, addr, access);
+	}
 	irq_disable();
 	if (likely(!err))
 		return;
@@ -470,6 +478,7 @@ void out_of_memory(void)
 	pr_warn("Out of memory: killed process %d (%s), %lld kB anonymous, %llu kB free", t->pid, t->comm,
 		(long long)atomic64_read(&t->mm->rss_anon) * 4, (unsigned long long)nr_free_pages() * 4);
 	t->flags |= TF_OOM_VICTIM;
+	WRITE_ONCE(t->mm->oom_victim, true);
 	send_sig(SIGKILL);
 }
 

@@ -55,6 +55,7 @@ void gather_begin(struct mmu_gather *g, struct mm *mm, bool full_mm)
 	g->mark = 0;
 	g->lonely = 0;
 	g->nr_pages = 0;
+	g->nr_tables = 0;
 	g->nr_bundle = 0;
 	g->nr_works = 0;
 	g->table_list = NULL;
@@ -129,6 +130,7 @@ void gather_table(struct mmu_gather *g, pte_t *table, int level)
 	atomic64_sub((s64)(PAGE_SIZE << page_order(p)), &g->mm->table_bytes);
 	p->private = g->table_list;
 	g->table_list = p;
+	g->nr_tables++;
 	g->tables = true;
 }
 
@@ -160,11 +162,18 @@ static struct page *free_tables_up_to(struct page *p, unsigned n)
 	return p;
 }
 
+static void free_table_list(struct page *list)
+{
+	while ((list = free_tables_up_to(list, BATCH_SLOTS)))
+		cond_resched();
+}
+
+/* In RCU's thread, which may yield. */
 static void table_batch_free(struct rcu_head *head)
 {
 	struct table_batch *b = container_of(head, struct table_batch, rcu);
 
-	(void)free_tables_up_to(b->first, ~0u);
+	free_table_list(b->first);
 	kfree(b);
 }
 
@@ -176,6 +185,7 @@ static void free_tables_of(struct mmu_gather *g)
 	if (!list)
 		return;
 	g->table_list = NULL;
+	g->nr_tables = 0;
 	if (!g->exclusive) {
 		b = kmalloc(sizeof(*b), GFP_NOWAIT);
 		if (b) {
@@ -185,8 +195,7 @@ static void free_tables_of(struct mmu_gather *g)
 		}
 		synchronize_rcu();
 	}
-	while ((list = free_tables_up_to(list, BATCH_SLOTS)))
-		cond_resched();
+	free_table_list(list);
 }
 
 #ifdef CONFIG_DEBUG

@@ -70,8 +70,9 @@ struct mmu_gather {
 
 	struct gather_batch *tail;	/* of the only chain; NULL: none yet, or there are several */
 	u32 nr_pages;			/* in slots, since the last flush */
+	u32 nr_tables;			/* in table_list */
 	u32 mark;			/* nr_pages when the last batch began */
-	u32 limit;			/* of them: flush */
+	u32 limit;			/* of both: flush */
 	u32 nr_bundle;
 	u32 nr_works;			/* workers to join */
 	atomic64_t worker_ns;		/* a. what they spent */
@@ -125,18 +126,24 @@ static __always_inline bool gather_page(struct mmu_gather *g, struct gather_run 
 	return more;
 }
 
-/** As many pages as may wait for a flush; looked at once per table. */
+/** As much as may wait for a flush; looked at once per table. While memory is short that is one batch. */
 static inline bool gather_is_full(const struct mmu_gather *g)
 {
-	return g->nr_pages + g->run.pages >= g->limit;
+	u32 n = g->nr_pages + g->run.pages + g->nr_tables;
+
+	return n >= g->limit || (n >= BATCH_SLOTS && memory_is_short());
 }
 
 /** An unhooked, empty table; freed after the flush, and after nobody can be walking it. */
 void gather_table(struct mmu_gather *g, pte_t *table, int level);
 
 /* gather_async.c */
+/** Wait for what workers free at this moment. Sleeps; no mutex held. */
+void gather_drain(void);
 /** Which policy a gather that begins now has, and how many pages it may gather. */
 void gather_choose(struct mmu_gather *g);
+/** Must what is taken from mm come back at once, without waiting for others? */
+bool gather_in_haste(const struct mm *mm);
 /** Flushed chains go to workers, as the policy has it; what stays in g->chain is to be freed inline. */
 void gather_hand_off(struct mmu_gather *g);
 /** Wait for all workers; their time is charged to the current task. */

@@ -11,9 +11,8 @@
  * flush that covers all of it. The worker's last access to the gather is complete(), under the completion's lock, which
  * the joining task takes too: so the gather may be on that task's stack.
  *
- * Inline instead: when the gatherer is itself what others wait for to get memory (a worker with a rescuer,
- * TF_MEMALLOC), and when memory is short or the task was killed for that: then pages must come back at once, and the
- * limit is one batch.
+ * Inline instead, a batch at a time: when the gatherer is itself what others wait for to get memory (TF_MEMALLOC), when
+ * memory is short, and when the address space was killed for that: then pages must come back at once.
  *
  * Source: "mm: free memory in parallel on exit" (batched asynchronous freeing by workers, one for each node after
  * review).
@@ -61,16 +60,16 @@ unsigned free_async_policy(void)
 	return READ_ONCE(policy);
 }
 
-/* Returns whether workers may free: not while pages must come back at once. */
-static bool set_limit(struct mmu_gather *g)
+/* The task or the mm was killed for memory, the task frees for others who wait for it, or there is little left. */
+bool gather_in_haste(const struct mm *mm)
 {
-	if (unlikely(current->flags & TF_OOM_VICTIM || memory_is_short())) {
-		vm_event(VME_free_async_inline_fallback);
-		g->limit = BATCH_SLOTS;
-		return false;
-	}
-	g->limit = READ_ONCE(threshold);
-	return true;
+	return current->flags & (TF_MEMALLOC | TF_OOM_VICTIM) || READ_ONCE(mm->oom_victim) || memory_is_short();
+}
+
+void gather_drain(void)
+{
+	if (free_wq)
+		flush_workqueue(free_wq);
 }
 
 void gather_choose(struct mmu_gather *g)
@@ -83,12 +82,8 @@ void gather_choose(struct mmu_gather *g)
 	g->limit = GATHER_MAX_PAGES;
 	if (likely(now == FREE_OFF) || !free_wq)
 		return;
-	if (current->flags & TF_MEMALLOC) {
-		vm_event(VME_free_async_inline_fallback);
-		return;
-	}
 	g->async = true;
-	set_limit(g);
+	g->limit = gather_in_haste(g->mm) ? BATCH_SLOTS : READ_ONCE(threshold);
 	if (now == FREE_NODE)
 		g->nr_chains = (u8)min(nr_nodes, (unsigned)GATHER_NODES);
 	atomic64_set(&g->worker_ns, 0);
@@ -112,8 +107,12 @@ static void free_chain_work(struct work *w)
 void gather_hand_off(struct mmu_gather *g)
 {
 	/* Less than is worth a worker: the end, or no memory for more slots. */
-	if (!g->async || g->nr_pages < g->limit || !set_limit(g))
+	if (!g->async || !gather_is_full(g))
 		return;
+	if (unlikely(gather_in_haste(g->mm))) {
+		vm_event(VME_free_async_inline_fallback);
+		return;
+	}
 	for (unsigned i = 0; i < g->nr_chains; i++) {
 		struct gather_batch *b = g->chain[i].first;
 

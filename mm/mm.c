@@ -76,6 +76,7 @@ static void exit_mmap(struct mm *mm)
 		next = vma_next(vma);
 		zap_range(&g, vma->start, vma->end);
 		free_tables(&g, vma->start, vma->end, 0, next ? next->start : USER_TOP);
+		cond_resched();		/* there may be many that map nothing */
 	}
 	gather_end(&g);
 	vma_free_all(mm);

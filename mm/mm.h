@@ -118,6 +118,7 @@ struct mm {
 	u64 saved_auxv[64];
 	struct file *exe_file;		/* m. counted */
 	int dumpable;
+	bool oom_victim;	/* killed for its memory: set once, read with READ_ONCE */
 	u32 def_flags;			/* m. VM_LOCKED for new mappings: mlockall(MCL_FUTURE) */
 	struct mm *dead_next;		/* kernel/lazy_tlb.c: dead, waiting for CPUs to leave */
 	/* m. their files are put when the lock is dropped: mmap_write_unlock() in mm/vma.h */

@@ -281,6 +281,7 @@ int do_munmap(struct mm *mm, uintptr_t addr, size_t len)
 		addr = vma->end;
 		vma_remove(mm, vma);
 		vma_free(mm, vma);
+		cond_resched();
 	}
 	gather_begin(&g, mm, false);
 	zap_range(&g, start, addr);

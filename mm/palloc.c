@@ -351,7 +351,9 @@ static inline bool above_reserve(unsigned nid, unsigned gfp)
 	for (unsigned i = 0; i < f->nr; i++)
 		if (free_pages_of(f->node[i]) > reserve_pages)
 			return true;
-	return nr_free_pages() > reserve_pages || current->flags & (TF_MEMALLOC | TF_OOM_VICTIM | TF_EXITING);
+	if (nr_free_pages() > reserve_pages)
+		return true;
+	return !(gfp & GFP_NOWAIT) && current->flags & (TF_MEMALLOC | TF_OOM_VICTIM | TF_EXITING);
 }
 
 /* The nearest node that can give it. */

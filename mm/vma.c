@@ -234,6 +234,7 @@ static void free_dead(struct vma *vma)
 		fput(vma->file);
 		kmem_cache_free(vma_cache, vma);
 		vma = next;
+		cond_resched();
 	}
 }
 
@@ -259,6 +260,7 @@ void vma_free_all(struct mm *mm)
 			fput(vma->file);
 		}
 		kmem_cache_free(vma_cache, vma);
+		cond_resched();
 	}
 	mm->vmas = RB_ROOT;
 	mm->nr_vmas = 0;

@@ -40,11 +40,6 @@ static __always_inline bool zap_page(const struct mmu_gather *g, struct page *p,
 		old = page_drop_map(p);
 		DEBUG_ASSERT(old >> PAGE_REF_SHIFT & PAGE_COUNT_MASK, "page %#llx: no reference to drop, state %#llx",
 			     (unsigned long long)page_to_pfn(p), (unsigned long long)old);
-		/* The common case in one comparison: ours was the only reference, and contents are nothing special. */
-		if (likely((old & (PAGE_COUNT_MASK << PAGE_REF_SHIFT | PG_ZERO)) == PAGE_REF_ONE)) {
-			__atomic_thread_fence(__ATOMIC_ACQUIRE);
-			return true;
-		}
 		if (!state_is_last(old))
 			return false;
 		__atomic_thread_fence(__ATOMIC_ACQUIRE);
@@ -61,30 +56,13 @@ static __always_inline bool zap_page(const struct mmu_gather *g, struct page *p,
 	}
 	DEBUG_ASSERT(old >> PAGE_MAP_SHIFT, "page %#llx: no mapping to drop, state %#llx",
 		     (unsigned long long)page_to_pfn(p), (unsigned long long)old);
-	/* Known zero only if it was never written: fork clears the flag before it shares a dirty page. */
-	if (unlikely(old & PG_ZERO)) {
-		if (!pte_dirty(v))
-			*flags |= RUN_ZERO;
-		else if (*flags & RUN_HELD)
-			page_clear_flag(p, PG_ZERO);
-	}
 	return true;
 }
 
-#define STATE_REFS (PAGE_COUNT_MASK << PAGE_REF_SHIFT)
-
-/*
- * A page that goes the quick way: anonymous, and nobody else has it. `mask` has PG_ZERO if the entry is clean: what is
- * known to be zero and was not written stays so, which the slow way sees to.
- */
-static __always_inline bool is_plain(const struct page *p, u64 state, u64 mask)
+/* A page that goes the quick way: anonymous, and nobody else has it. */
+static __always_inline bool is_plain(const struct page *p, u64 state)
 {
-	return page_type(p) == PAGE_ANON && (state & mask) == PAGE_REF_ONE;
-}
-
-static __always_inline u64 plain_mask(pte_t v)
-{
-	return pte_dirty(v) ? STATE_REFS : STATE_REFS | PG_ZERO;
+	return page_type(p) == PAGE_ANON && state_is_last(state);
 }
 
 /* Unhook e and drop the mapping. False: somebody has taken a reference to the page meanwhile. */
@@ -121,7 +99,7 @@ static __always_inline unsigned zap_run(pte_t *e, unsigned n, pte_t v, const str
 		return 0;	/* only an entry tells that there is such a frame */
 	word = READ_ONCE(p->word);
 	state = page_state(p);
-	if (!is_plain(p, state, plain_mask(v)))
+	if (!is_plain(p, state))
 		return 0;
 	do {
 		if (!take_plain(e, p, state, dying)) {
@@ -151,7 +129,7 @@ static __always_inline unsigned zap_singles(pte_t *e, unsigned n, struct gather_
 			break;
 		p = pfn_to_page(pte_pfn(v));
 		state = page_state(p);
-		if (!is_plain(p, state, plain_mask(v)))
+		if (!is_plain(p, state))
 			break;
 		if (!take_plain(e, p, state, dying)) {
 			*other = true;
@@ -264,6 +242,7 @@ static void zap_level(struct mmu_gather *g, pte_t *table, int level, uintptr_t v
 		table = phys_to_virt(pte_pfn(v) << PAGE_SHIFT);
 		if (level > 1) {
 			zap_level(g, table, level - 1, va, next);
+			cond_resched();	/* there may be many, and nothing in them */
 			continue;
 		}
 		for (uintptr_t at = va; at != next;)
@@ -306,6 +285,8 @@ static void free_level(struct mmu_gather *g, pte_t *table, int level, uintptr_t 
 		spin_unlock(&g->mm->page_table_lock);
 		gather_range(g, base, pt_shift(level));
 		gather_table(g, table, level - 1);
+		if (gather_is_full(g))
+			gather_flush(g);
 	}
 }
 

@@ -22,6 +22,7 @@ void free_tables(struct mmu_gather *g, uintptr_t start, uintptr_t end, uintptr_t
  * vm.free_async=zap: unhook and free most of a dying mm with the help of other CPUs; or nothing, if that does not pay.
  */
 void zap_parallel(struct mm *mm);
+extern unsigned zap_helper_pages;		/* for tests */
 /* gather_async.c */
 unsigned free_async_policy(void);
 struct workqueue *free_workqueue(void);		/* NULL early at boot */

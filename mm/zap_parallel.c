@@ -29,7 +29,9 @@
 
 #define UNIT_TABLES	8u	/* level-0 tables in a unit */
 #define MAX_HELPERS	15u
-#define MIN_PAGES	4096	/* below that helpers are not worth waking */
+#define STEPS		256	/* places looked at under the lock at a time */
+
+unsigned zap_helper_pages = 4096;	/* an address space has one helper for so many: fewer are not worth waking it */
 
 struct parallel_zap;
 
@@ -48,13 +50,17 @@ struct parallel_zap {
 	struct helper helpers[MAX_HELPERS];
 };
 
-/* The next unit, [*start, *end) within one vma. Stretches without tables are left out. */
+/*
+ * The next unit, [*start, *end) within one vma. Stretches without tables are left out, if need be some at a time: then it
+ * is empty. False: there is none any more.
+ */
 static bool take_unit(struct parallel_zap *pz, uintptr_t *start, uintptr_t *end)
 {
 	bool found = false;
 
+	*start = *end = 0;
 	spin_lock(&pz->lock);
-	while (pz->vma && !found) {
+	for (unsigned i = 0; i < STEPS && pz->vma && !found; i++) {
 		uintptr_t at = pz->next, stop;
 		int level;
 
@@ -69,9 +75,12 @@ static bool take_unit(struct parallel_zap *pz, uintptr_t *start, uintptr_t *end)
 		} else {
 			pz->next = stop;
 		}
-		*start = at;
-		*end = stop;
+		if (found) {
+			*start = at;
+			*end = stop;
+		}
 	}
+	found |= pz->vma != NULL;
 	spin_unlock(&pz->lock);
 	return found;
 }
@@ -83,9 +92,12 @@ static void zap_units(struct parallel_zap *pz)
 
 	gather_begin(&g, pz->mm, true);
 	g.async = false;
+	g.limit = min(g.limit, (u32)GATHER_MAX_PAGES);
 	while (take_unit(pz, &start, &end)) {
-		zap_range(&g, start, end);
-		free_tables(&g, start, end, start, end);
+		if (start != end) {
+			zap_range(&g, start, end);
+			free_tables(&g, start, end, start, end);
+		}
 		cond_resched();
 	}
 	gather_end(&g);
@@ -118,12 +130,12 @@ static void leave_everywhere(struct mm *mm)
 void zap_parallel(struct mm *mm)
 {
 	u64 pages = (u64)(atomic64_read(&mm->rss_anon) + atomic64_read(&mm->rss_file));
-	unsigned n = min(min(nr_cpus - 1, MAX_HELPERS), (unsigned)(pages / MIN_PAGES)), started = 0;
+	unsigned n = (unsigned)min((u64)min(nr_cpus - 1, MAX_HELPERS), pages / zap_helper_pages), started = 0;
 	struct parallel_zap *pz;
 
-	if (!n || !free_workqueue() || current->flags & (TF_MEMALLOC | TF_OOM_VICTIM))
+	if (!n || !free_workqueue())
 		return;
-	pz = kmalloc(sizeof(*pz), GFP_NOWAIT | GFP_NOWARN);
+	pz = gather_in_haste(mm) ? NULL : kmalloc(sizeof(*pz), GFP_NOWAIT | GFP_NOWARN);
 	if (!pz) {
 		vm_event(VME_free_async_inline_fallback);
 		return;
@@ -143,10 +155,10 @@ void zap_parallel(struct mm *mm)
 		work_init(&h->work, helper_work);
 		queue_work_node((this_cpu()->node + (int)i) % (int)nr_nodes, free_workqueue(), &h->work);
 	}
-	vm_event_add(VME_free_async_works, n);
 	zap_units(pz);
 	for (unsigned i = 0; i < n; i++)
 		started += !cancel_work_sync(&pz->helpers[i].work);
+	vm_event_add(VME_free_async_works, started);
 	for (unsigned i = 0; i < started; i++)
 		wait_for_completion(&pz->done);
 	current->lent_ns += (u64)atomic64_read(&pz->helper_ns);

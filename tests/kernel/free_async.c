@@ -179,8 +179,8 @@ static void check_taken(unsigned policy, unsigned run, enum how how)
 		KT_EQ(s.slots, n);
 	if (policy == FREE_OFF)
 		KT_EQ(s.works, 0);
-	else
-		KT_EXPECT(s.works >= (zaps ? 1 : 2));
+	else if (!zaps)		/* its helpers may come too late */
+		KT_EXPECT(s.works >= 2);
 }
 
 KTEST_MM(free_async, every_page_comes_back)

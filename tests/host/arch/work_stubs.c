@@ -126,6 +126,13 @@ bool flush_work(struct work *w)
 	return waited;
 }
 
+void flush_workqueue(struct workqueue *wq)
+{
+	while (__atomic_load_n(&nr_pending, __ATOMIC_SEQ_CST) || __atomic_load_n(&nr_running, __ATOMIC_SEQ_CST) > working)
+		if (!host_run_work())
+			cpu_relax();
+}
+
 /* ---- timers */
 
 void timer_init(struct timer *t, void (*fn)(struct timer *))

@@ -13,6 +13,7 @@
 #include "lib/string.h"
 #include "mm/palloc.h"
 #include "mm/slab.h"
+#include "mm/zap.h"
 #include "tests/host/mm/test.h"
 
 #ifdef __SANITIZE_THREAD__
@@ -103,6 +104,7 @@ static void boot(const struct test *t, struct run *r, char *text, size_t n)
 		 host_set_knob("vm.free_async", (unsigned)rnd(r, 4)),
 		 rnd(r, 2) ? host_set_knob("vm.gather_runs", 0) : ", runs");
 	host_set_knob("vm.free_async_threshold", 20);
+	zap_helper_pages = 32;
 	warm_up();
 }
 
