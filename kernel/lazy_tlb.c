@@ -112,12 +112,10 @@ struct mm *lazy_tlb_leave(struct mm *mm)
 	u32 was = l->policy;
 
 	l->policy = LAZY_NONE;
-	if (was == LAZY_REFCOUNT)
-		return mm;
-	if (was != LAZY_HAZARD)
-		return NULL;
 	/* On a line of our own. Acquire and release: the last user's look comes before or after all that we did. */
-	return __atomic_exchange_n(&l->slot, 0, __ATOMIC_ACQ_REL) & OWED ? mm : NULL;
+	if (was == LAZY_HAZARD)
+		return __atomic_exchange_n(&l->slot, 0, __ATOMIC_ACQ_REL) & OWED ? mm : NULL;
+	return was == LAZY_REFCOUNT ? mm : NULL;
 }
 
 void lazy_tlb_unlazy(void)

@@ -317,7 +317,7 @@ def summary(phases, mode):
     phase = next(phase for phase in phases if key(phase) == at)
     found = {name: phase.sums[name] for name in bench_plugin.SUMMED if name != "busy"}
     found |= {"path": phase.path, "total": phase.sums["busy"], "busiest": phase.busiest, "free": phase.scope("free")}
-    found |= {"ipis": phase.probe("ipis")}
+    found |= {"ipis": phase.probe("ipis"), "longest": max(one.longest for one in phases)}
     found |= {"slips": sum(one.slips for one in phases), "late": sum(one.late for one in phases)}
     found["spread"] = (max(map(key, phases)) - min(map(key, phases))) / at if at else 0.0
     found["samples"] = [{"path": one.path, "total": one.sums["busy"], "busiest": one.busiest} for one in phases]

@@ -33,6 +33,7 @@ SPIN = "spin_lock_slow|cpu_relax|cpu_yield"
 TICK = "timer_interrupt"
 IPI = "arch_send_ipi|arch_send_ipi_one"
 IPI_TAKEN = "ipi_handler"
+YIELD = "cond_resched|schedule"
 
 
 def build(folder):
@@ -152,6 +153,7 @@ def settings(kernel, out, phases, scopes=None, probes=None, lockstep=0):
     lines.append(f"tick={kernel.scope(TICK)}")
     if kernel.names(IPI):
         lines += [f"ipi={kernel.scope(IPI)}", f"taken={kernel.places(IPI_TAKEN)}"]
+    lines.append(f"yield={kernel.places(YIELD)}")
     lines += [f"phase={name}:{kernel.places(begin)}:{kernel.places(end)}" for name, (begin, end) in phases.items()]
     lines += [f"scope={name}:{kernel.scope(words)}" for name, words in (scopes or {}).items() if kernel.entries(words)]
     lines += [f"probe={name}:{kernel.places(words)}" for name, words in (probes or {}).items() if kernel.entries(words)]
@@ -171,6 +173,7 @@ class Phase:
         self.overlaps, self.cpus = record["overlaps"], record["cpus"]
         self.sums = {key: sum(cpu[key] for cpu in self.cpus) for key in SUMMED}
         self.busiest = max(cpu["busy"] for cpu in self.cpus)
+        self.longest = max(cpu["longest"] for cpu in self.cpus)
 
     def scope(self, name, column="busy"):
         """What was done inside of a scope; None if this kernel has none of its functions."""

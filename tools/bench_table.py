@@ -42,6 +42,7 @@ LOCKSTEP_EXITS = [
     ("fences", plain("fences", number)),
     ("lines", plain("transfers", number)),
     ("IPIs", plain("ipis", number)),
+    ("longest", plain("longest", number)),
     ("spread", plain("spread", percent)),
 ]
 ICOUNT_EXITS = [
@@ -54,6 +55,7 @@ ICOUNT_EXITS = [
     ("fences/page", each("fences", "pages")),
     ("lines/page", each("transfers", "pages", 3)),
     ("IPIs", plain("ipis", number)),
+    ("longest", plain("longest", number)),
     ("spread", plain("spread", percent)),
 ]
 WAITS = [

@@ -19,6 +19,7 @@
  *				comes by the host's clock
  *	ipi=IN:BACK		functions that send an interrupt to another vCPU
  *	taken=PCS		where such an interrupt is taken
+ *	yield=PCS		where a task makes way for others if they want it: told is the longest stretch without
  *	spin=FROM-TO		functions that wait
  *	idle=FROM-TO		the idle loop
  *	probe=NAME:PCS		how often a place is passed
@@ -56,6 +57,7 @@ static struct phase {
 	struct counts at_begin[MAX_VCPUS];
 } phases[MAX_PHASES];
 static unsigned nr_open;
+static uint64_t nr_begun;	/* phases so far; read by all (atomic) */
 static pthread_mutex_t phase_lock = PTHREAD_MUTEX_INITIALIZER;
 static int guest;
 
@@ -88,6 +90,7 @@ static void count_idle(unsigned int vcpu, void *arg)
 	struct vcpu *v = &vcpus[vcpu];
 
 	v->n.idle++;
+	v->yielded = v->ticks;
 	v->depth = 0;	/* whatever was left by switching tasks */
 	v->scope = SCOPE_NONE;
 	step(v);
@@ -198,6 +201,21 @@ static void pass_probe(unsigned int vcpu, void *which)
 	vcpus[vcpu].n.probe[(uintptr_t)which]++;
 }
 
+static void pass_yield(unsigned int vcpu, void *arg)
+{
+	struct vcpu *v = &vcpus[vcpu];
+	uint64_t now = __atomic_load_n(&nr_begun, __ATOMIC_RELAXED);
+
+	/* A stretch that began before the phase is not of it. */
+	if (v->longest_in != now) {
+		v->longest_in = now;
+		v->longest = 0;
+	} else if (v->ticks - v->yielded > v->longest) {
+		v->longest = v->ticks - v->yielded;
+	}
+	v->yielded = v->ticks;
+}
+
 static void take_ipi(unsigned int vcpu, void *arg)
 {
 	lockstep_ipi_taken(&vcpus[vcpu]);
@@ -215,6 +233,8 @@ static void begin_phase(unsigned int vcpu, void *which)
 	} else {
 		if (!nr_open++)
 			lockstep_begin(&vcpus[vcpu]);
+		__atomic_store_n(&nr_begun, nr_begun + 1, __ATOMIC_RELAXED);
+		pass_yield(vcpu, NULL);
 		p->overlaps = 0;
 		p->begun = lockstep_now(&vcpus[vcpu]);
 		for (unsigned i = 0; i < nr_vcpus; i++)
@@ -251,6 +271,7 @@ static void print_vcpu(unsigned i, const struct counts *then)
 	}
 	fprintf(set.out, "{\"cpu\": %u, ", i);
 	print_columns(sum);
+	fprintf(set.out, ", \"longest\": %" PRIu64, vcpus[i].longest_in == nr_begun ? vcpus[i].longest : 0);
 	fprintf(set.out, ", \"spin\": %" PRIu64 ", \"idle\": %" PRIu64 ", \"scopes\": {", now.spin - then->spin,
 		now.idle - then->idle);
 	for (unsigned s = SCOPE_TICK; s < set.nr_scopes; s++) {
@@ -291,6 +312,7 @@ static void end_phase(unsigned int vcpu, void *which)
 	struct phase *p = &phases[(uintptr_t)which];
 
 	pthread_mutex_lock(&phase_lock);
+	pass_yield(vcpu, NULL);
 	if (p->open && !--p->open) {
 		print_phase((unsigned)(uintptr_t)which, lockstep_now(&vcpus[vcpu]) - p->begun);
 		p->nr++;
@@ -307,6 +329,7 @@ static void attach_place(struct qemu_plugin_insn *insn, const struct place *p)
 	static const exec_cb callbacks[] = {
 		[PHASE_TO] = end_phase,	     [SCOPE_RETURN] = leave_scope, [PHASE_FROM] = begin_phase,
 		[SCOPE_ENTRY] = enter_scope, [PROBE] = pass_probe,	   [IPI_TAKEN] = take_ipi,
+		[YIELD] = pass_yield,
 	};
 	void *arg = (void *)(uintptr_t)(p->action == SCOPE_RETURN ? p->pc : p->which);
 

@@ -77,6 +77,9 @@ struct counts {
 struct vcpu {
 	struct counts n;	/* others read it when a phase begins or ends */
 	uint64_t ticks;		/* instructions executed, those of the tick apart */
+	uint64_t yielded;	/* ticks when it last could have made way for another task */
+	uint64_t longest;	/* ticks between two such places, at most, since the phase that longest_in says */
+	uint64_t longest_in;	/* number of that phase */
 	uint64_t stop;		/* lockstep: ticks at which to look; others set it to 0 (atomic) */
 	uint64_t epoch, window; /* lockstep: where it was last; lockstep's lock */
 	bool runs;		/* not idle; lockstep's lock */
@@ -96,7 +99,7 @@ extern unsigned nr_vcpus;	/* grows while they are made */
 
 /* ---- settings.c: what the file of settings says; fixed once it is read ---- */
 
-enum action { PHASE_TO, SCOPE_RETURN, PHASE_FROM, SCOPE_ENTRY, PROBE, IPI_TAKEN };
+enum action { PHASE_TO, SCOPE_RETURN, PHASE_FROM, SCOPE_ENTRY, PROBE, IPI_TAKEN, YIELD };
 
 struct place {
 	uint64_t pc;

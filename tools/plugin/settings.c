@@ -136,6 +136,8 @@ static bool take(const char *key, char *value)
 		return add_scope(value, SCOPE_TICK);
 	if (strcmp(key, "ipi") == 0)
 		return add_scope(value, SCOPE_IPI);
+	if (strcmp(key, "yield") == 0)
+		return add_places(value, YIELD, 0);
 	if (strcmp(key, "taken") == 0)
 		return add_places(value, IPI_TAKEN, 0);
 	if (strcmp(key, "spin") == 0 || strcmp(key, "idle") == 0)
