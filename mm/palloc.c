@@ -566,32 +566,48 @@ static struct node *run_to_node(struct node *held, u64 lo, u64 hi, unsigned set)
 	return held;
 }
 
+/* Slots are put together without a lock, LOCKED_RUNS runs at a time: a node's lock is what several CPUs wait for here. */
+#define LOCKED_RUNS 32
+
 void free_page_runs(const u64 *runs, unsigned n)
 {
+	struct {
+		u64 lo, hi;
+		unsigned set;
+	} part[LOCKED_RUNS];
 	unsigned long flags = irq_save();
 	struct pcp *pcp = this_cpu_ptr(&pcps);
-	struct node *held = NULL;
 	u64 pages = 0;
 
 	for (unsigned i = 0; i < n;) {
-		unsigned set = run_flags(runs[i]) & RUN_ZERO ? ZERO : DIRTY;
-		u64 lo, hi;
+		struct node *held = NULL;
+		unsigned k = 0;
 
-		if (unlikely(run_flags(runs[i]) & RUN_HELD)) {
-			lo = run_pfn(runs[i]);
-			hi = lo + 1;
-			if (!drop_held(runs[i++], &set))
+		while (i < n && k < LOCKED_RUNS) {
+			unsigned set = run_flags(runs[i]) & RUN_ZERO ? ZERO : DIRTY;
+			u64 lo, hi;
+
+			if (unlikely(run_flags(runs[i]) & RUN_HELD)) {
+				lo = run_pfn(runs[i]);
+				hi = lo + 1;
+				if (!drop_held(runs[i++], &set))
+					continue;
+			} else {
+				i += merge_slots(&runs[i], n - i, &lo, &hi);
+			}
+			pages += hi - lo;
+			run_check(lo, hi, set);
+			if (run_to_pcp(pcp, lo, hi, set))
 				continue;
-		} else {
-			i += merge_slots(&runs[i], n - i, &lo, &hi);
+			part[k].lo = lo;
+			part[k].hi = hi;
+			part[k++].set = set;
 		}
-		pages += hi - lo;
-		run_check(lo, hi, set);
-		if (!run_to_pcp(pcp, lo, hi, set))
-			held = run_to_node(held, lo, hi, set);
+		for (unsigned j = 0; j < k; j++)
+			held = run_to_node(held, part[j].lo, part[j].hi, part[j].set);
+		if (held)
+			spin_unlock(&held->lock);
 	}
-	if (held)
-		spin_unlock(&held->lock);
 	vm_event_add(VME_pgfree, pages);
 	irq_restore(flags);
 }

@@ -1,16 +1,15 @@
 /*
  * vm.free_async=zap: an exiting address space is taken apart by several CPUs, unhooking included.
  *
- * The address space is cut into units of UNIT bytes on the edges of level-0 tables; the exiting task and its helpers
- * take one unit after the other, each with a gather of its own, until there are none left. Units that belong to one
- * table only are freed with their table; tables that reach over a unit's edge stay for the last, serial, pass of
- * exit_mmap. A helper that has not started when the units are used up is cancelled, so the exiting task never waits for
- * a CPU that has something better to do.
+ * The address space is cut into units of UNIT_TABLES level-0 tables, whole ones that belong to one vma; the exiting task
+ * and its helpers take one unit after the other, each with a gather of its own, until there are none left. What lies in
+ * tables that a vma has only a part of, and tables above, stay for the serial pass of exit_mmap. A helper that has not
+ * started when the units are used up is cancelled, so the exiting task never waits for a CPU that has something better
+ * to do.
  *
  * Why it is safe: the mm has no users, and before the first unit every CPU, this one too, has stopped borrowing it.
  * Nobody has its root loaded, so no walk is under way and nothing that TLBs still hold of it can be used; units share
- * no level-0 table but for those on edges, whose entries have their lock, and tables above are changed under
- * page_table_lock. rss counters are atomic.
+ * no level-0 table, and tables above are changed under page_table_lock. rss counters are atomic.
  *
  * Locks: u pz->lock   i fixed while helpers run   a atomic
  */
@@ -50,9 +49,15 @@ struct parallel_zap {
 	struct helper helpers[MAX_HELPERS];
 };
 
+static void begin_vma(struct parallel_zap *pz, struct vma *vma)
+{
+	pz->vma = vma;
+	pz->next = vma ? align_up(vma->start, pt_size(1)) : 0;
+}
+
 /*
- * The next unit, [*start, *end) within one vma. Stretches without tables are left out, if need be some at a time: then it
- * is empty. False: there is none any more.
+ * The next unit, [*start, *end) within one vma. Stretches and vmas without whole tables are left out, if need be some at
+ * a time: then it is empty. False: there is none any more.
  */
 static bool take_unit(struct parallel_zap *pz, uintptr_t *start, uintptr_t *end)
 {
@@ -61,24 +66,23 @@ static bool take_unit(struct parallel_zap *pz, uintptr_t *start, uintptr_t *end)
 	*start = *end = 0;
 	spin_lock(&pz->lock);
 	for (unsigned i = 0; i < STEPS && pz->vma && !found; i++) {
-		uintptr_t at = pz->next, stop;
+		uintptr_t at = pz->next, last = align_down(pz->vma->end, pt_size(1)), stop = last;
 		int level;
 
-		pt_walk(pz->mm, at, &level);
-		stop = align_down(at, pt_size(level + (level == 0))) +
-		       pt_size(level + (level == 0)) * (level ? 1 : UNIT_TABLES);
-		found = level == 0;
-		if (stop >= pz->vma->end || stop < at) {
-			stop = pz->vma->end;
-			pz->vma = vma_next(pz->vma);
-			pz->next = pz->vma ? pz->vma->start : 0;
-		} else {
-			pz->next = stop;
+		if (at < last) {
+			pt_walk(pz->mm, at, &level);
+			found = level == 0;
+			stop = found ? at + UNIT_TABLES * pt_size(1) : align_down(at, pt_size(level)) + pt_size(level);
+			if (stop > last || stop < at)
+				stop = last;
 		}
 		if (found) {
 			*start = at;
 			*end = stop;
 		}
+		pz->next = stop;
+		if (stop == last)
+			begin_vma(pz, vma_next(pz->vma));
 	}
 	found |= pz->vma != NULL;
 	spin_unlock(&pz->lock);
@@ -143,8 +147,7 @@ void zap_parallel(struct mm *mm)
 	leave_everywhere(mm);
 	pz->mm = mm;
 	spin_lock_init(&pz->lock, RANK_SPIN_LEAF);
-	pz->vma = vma_first(mm);
-	pz->next = pz->vma ? pz->vma->start : 0;
+	begin_vma(pz, vma_first(mm));
 	atomic64_set(&pz->helper_ns, 0);
 	completion_init(&pz->done);
 	vm_event(VME_free_async_zaps);

@@ -143,6 +143,8 @@ static bool run_one(const struct test *t, u64 seed, unsigned ops, unsigned numbe
 		text[0] = 0;
 	close(fds[0]);
 	printf("        %sok %u - seed_%llu # %s\n", status ? "not " : "", number, seed, text);
+	if (WIFSIGNALED(status))
+		printf("        # %s\n", WTERMSIG(status) == SIGALRM ? "the time was up" : strsignal(WTERMSIG(status)));
 	if (status)
 		printf("        # replay: %s --seed %llu --runs 1 --ops %u %s\n", program, seed, ops, t->name);
 	return !status;
