@@ -7,9 +7,9 @@
  * mapped at its physical address for that (TTBR0_EL1).
  *
  * Caches: with the MMU off every access goes to memory, past caches in which stale lines may lie. The loader has
- * cleaned the image; what we write here, the first tables, is invalidated before (a dirty line would be written over
- * it) and after (a line fetched ahead would hide it). What others have to read before their MMU is on is cleaned by
- * whoever writes it (smp.c).
+ * cleaned the image; what we write here, the first tables and a stack, is invalidated before (a dirty line would be
+ * written over it) and after (a line fetched ahead would hide it). What others have to read before their MMU is on is
+ * cleaned by whoever writes it (mmu.c).
  */
 #include <asm/layout.h>
 
@@ -37,7 +37,7 @@ boot_entry:
 1:	stp	xzr, xzr, [x0], #16
 	cmp	x0, x1
 	b.lo	1b
-	adrp	x0, boot_stack_top
+	adrp	x0, early_stack_top
 	mov	sp, x0
 	mov	x0, x21
 	bl	a64_early_tables
@@ -229,6 +229,12 @@ cpu_high:
 	mov	sp, x0
 	mov	x29, xzr
 	bl	secondary_main
+
+	/* For a64_early_tables(), with the MMU off. */
+	.section .bss.early, "aw", %nobits
+	.balign	4096
+	.skip	4096
+early_stack_top:
 
 	/* The upper half of an aligned block of two stacks: entry.S tells an overflow by a bit of sp. */
 	.bss
