@@ -103,13 +103,19 @@ enter_el1:
 	msr	cntvoff_el2, xzr
 	mrs	x9, id_aa64dfr0_el1
 	mov	x11, xzr
-	sbfx	x10, x9, #8, #4			/* PMUVer: 0 and -1 are none */
-	cmp	x10, #0
-	b.le	2f
+	ubfx	x10, x9, #8, #4			/* PMUVer: 0 and 15 are none */
+	cbz	x10, 2f
+	cmp	x10, #15
+	b.eq	2f
 	mrs	x11, pmcr_el0
 	ubfx	x11, x11, #11, #5		/* all counters are EL1's */
 2:	msr	mdcr_el2, x11
-	mrs	x9, id_aa64mmfr0_el1
+	mrs	x9, id_aa64mmfr1_el1
+	ubfx	x9, x9, #40, #4			/* FEAT_HCX: nothing of the newest extensions */
+	cbz	x9, 3f
+	msr	S3_4_C1_C2_2, xzr		/* HCRX */
+3:	mrs	x9, id_aa64mmfr0_el1
+	mrs	x11, id_aa64pfr0_el1
 	ubfx	x9, x9, #56, #4			/* FEAT_FGT: no fine-grained traps */
 	cbz	x9, 3f
 	msr	S3_4_C1_C1_4, xzr		/* HFGRTR, HFGWTR, HFGITR, HDFGRTR, HDFGWTR */
@@ -117,8 +123,17 @@ enter_el1:
 	msr	S3_4_C1_C1_6, xzr
 	msr	S3_4_C3_C1_4, xzr
 	msr	S3_4_C3_C1_5, xzr
-3:	mrs	x9, id_aa64pfr0_el1
-	ubfx	x9, x9, #24, #4			/* the GIC has system registers: let EL1 use them */
+	ubfx	x10, x11, #44, #4		/* activity monitors */
+	cbz	x10, 5f
+	msr	S3_4_C3_C1_6, xzr		/* HAFGRTR */
+5:	cmp	x9, #2				/* FEAT_FGT2 */
+	b.lo	3f
+	msr	S3_4_C3_C1_2, xzr		/* HFGRTR2, HFGWTR2, HFGITR2, HDFGRTR2, HDFGWTR2 */
+	msr	S3_4_C3_C1_3, xzr
+	msr	S3_4_C3_C1_7, xzr
+	msr	S3_4_C3_C1_0, xzr
+	msr	S3_4_C3_C1_1, xzr
+3:	ubfx	x9, x11, #24, #4		/* the GIC has system registers: let EL1 use them */
 	cbz	x9, 4f
 	mrs	x9, S3_4_C12_C9_5		/* ICC_SRE_EL2 */
 	mov	x10, #9				/* Enable, SRE */
@@ -163,7 +178,7 @@ mmu_on:
 	msr	ttbr1_el1, x1
 	isb
 	ldr	x2, =SCTLR_ON
-	ubfx	x4, x3, #20, #4			/* PAN: set it at each exception */
+	ubfx	x4, x3, #20, #4			/* PAN, if there is one, is set at each exception */
 	cbnz	x4, 3f
 	orr	x2, x2, #SCTLR_SPAN
 3:	msr	sctlr_el1, x2
