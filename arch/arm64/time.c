@@ -131,10 +131,13 @@ u64 clock_ns(void)
 	return scale(read_time() - boot_ticks, ns_per_tick);
 }
 
+/* Only what is left is scaled: the error of a factor, times the age of the machine, would be noticed. */
 void timer_arm(u64 deadline)
 {
-	sysreg_write(cntv_cval_el0,
-		     deadline > 1ull << 62 ? ~0ull >> 1 : boot_ticks + scale(deadline, ticks_per_ns) + 1);
+	u64 now = read_time(), ns = scale(now - boot_ticks, ns_per_tick);
+	u64 left = deadline > ns ? min(deadline - ns, 1ull << 62) : 0;
+
+	sysreg_write(cntv_cval_el0, now + scale(left, ticks_per_ns) + 1);
 	sysreg_write(cntv_ctl_el0, CTL_ENABLE);
 	isb();
 }
