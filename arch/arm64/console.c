@@ -20,7 +20,7 @@ void a64_console_early(void)
 {
 	const char *path = fdt_prop_string(a64_fdt, fdt_find_path(a64_fdt, "/chosen"), "stdout-path");
 	int node = path ? fdt_find_path(a64_fdt, path) : -ENOENT;
-	u64 base, size;
+	u64 base, size, page;
 
 	if (node < 0 || !fdt_is_compatible(a64_fdt, node, "arm,pl011"))
 		node = fdt_find_compatible(a64_fdt, -1, "arm,pl011");
@@ -28,7 +28,8 @@ void a64_console_early(void)
 		return;
 	uart_base = base;
 	uart_irq = a64_fdt_irq(node, 0);
-	if (a64_early_map(base, base + PAGE_SIZE, PROT_R | PROT_W | PROT_DEV) < base + PAGE_SIZE)
+	page = align_down(base, PAGE_SIZE);
+	if (a64_early_map(page, page + PAGE_SIZE, PROT_R | PROT_W | PROT_DEV) <= page)
 		return;
 	uart.base = phys_to_virt(base);
 	pl011_init(&uart);

@@ -16,14 +16,22 @@
 #define GICC_BPR  2
 #define GICC_IAR  3
 #define GICC_EOIR 4
+#define GICC_APR  (0xd0 / 4)
 
 static volatile u32 *gicc;
 
-/* Which CPU interface is ours: the private interrupts' targets say it. */
+/*
+ * Which CPU interface is ours: the private interrupts' targets say it, but for a uniprocessor's, which read as zero. An
+ * interrupt that whoever ran before acknowledged and never ended would keep ours away.
+ */
 static void cpu_init(void)
 {
-	this_cpu()->arch.gic_mask = a64_gicd[GICD_ITARGETSR] & 0xff;
+	u32 mask = a64_gicd[GICD_ITARGETSR] & 0xff;
+
+	this_cpu()->arch.gic_mask = mask ? mask : 1;
 	a64_gic_private_init(a64_gicd);
+	for (unsigned i = 0; i < 4; i++)
+		gicc[GICC_APR + i] = 0;
 	gicc[GICC_PMR] = GIC_MASK;
 	gicc[GICC_BPR] = 0;
 	gicc[GICC_CTLR] = 1;

@@ -13,6 +13,7 @@
 #include "mm/kmap.h"
 
 #define ICC_PMR_EL1	  S3_0_C4_C6_0
+#define ICC_AP1R_EL1(n)	  S3_0_C12_C9_##n
 #define ICC_SGI1R_EL1	  S3_0_C12_C11_5
 #define ICC_IAR1_EL1	  S3_0_C12_C12_0
 #define ICC_EOIR1_EL1	  S3_0_C12_C12_1
@@ -20,6 +21,7 @@
 #define ICC_CTLR_EL1	  S3_0_C12_C12_4
 #define ICC_SRE_EL1	  S3_0_C12_C12_5
 #define ICC_IGRPEN1_EL1	  S3_0_C12_C12_7
+#define CTLR_PRIBITS	  8 /* of ICC_CTLR_EL1: bits of a priority, less one */
 #define read_icc(reg)	  sysreg_read(reg)
 #define write_icc(reg, v) sysreg_write(reg, v)
 
@@ -76,6 +78,23 @@ static char *find_redistributor(void)
 	panic("CPU %u has no GICv3 redistributor", cpu_id());
 }
 
+/*
+ * An interrupt that whoever ran before acknowledged and never ended would keep ours away. A register for each 32 levels
+ * of preemption.
+ */
+static void clear_active_priorities(void)
+{
+	unsigned bits = (read_icc(ICC_CTLR_EL1) >> CTLR_PRIBITS & 7) + 1;
+
+	write_icc(ICC_AP1R_EL1(0), 0);
+	if (bits > 5)
+		write_icc(ICC_AP1R_EL1(1), 0);
+	if (bits > 6) {
+		write_icc(ICC_AP1R_EL1(2), 0);
+		write_icc(ICC_AP1R_EL1(3), 0);
+	}
+}
+
 static void cpu_init(void)
 {
 	char *redistributor = find_redistributor();
@@ -96,6 +115,7 @@ static void cpu_init(void)
 	write_icc(ICC_PMR_EL1, GIC_MASK);
 	write_icc(ICC_BPR1_EL1, 0);
 	write_icc(ICC_CTLR_EL1, 0); /* EOIR1 drops the priority and deactivates */
+	clear_active_priorities();
 	write_icc(ICC_IGRPEN1_EL1, 1);
 	isb();
 }

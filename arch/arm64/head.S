@@ -7,9 +7,9 @@
  * mapped at its physical address for that (TTBR0_EL1).
  *
  * Caches: with the MMU off every access goes to memory, past caches in which stale lines may lie. The loader has
- * cleaned the image; what we write here, the first tables, is invalidated before (a dirty line would be written over
- * it) and after (a line fetched ahead would hide it). What others have to read before their MMU is on is cleaned by
- * whoever writes it (smp.c).
+ * cleaned the image; what we write here, the first tables and a stack, is invalidated before (a dirty line would be
+ * written over it) and after (a line fetched ahead would hide it). What others have to read before their MMU is on is
+ * cleaned by whoever writes it (mmu.c).
  */
 #include <asm/layout.h>
 
@@ -37,7 +37,7 @@ boot_entry:
 1:	stp	xzr, xzr, [x0], #16
 	cmp	x0, x1
 	b.lo	1b
-	adrp	x0, boot_stack_top
+	adrp	x0, early_stack_top
 	mov	sp, x0
 	mov	x0, x21
 	bl	a64_early_tables
@@ -103,13 +103,19 @@ enter_el1:
 	msr	cntvoff_el2, xzr
 	mrs	x9, id_aa64dfr0_el1
 	mov	x11, xzr
-	sbfx	x10, x9, #8, #4			/* PMUVer: 0 and -1 are none */
-	cmp	x10, #0
-	b.le	2f
+	ubfx	x10, x9, #8, #4			/* PMUVer: 0 and 15 are none */
+	cbz	x10, 2f
+	cmp	x10, #15
+	b.eq	2f
 	mrs	x11, pmcr_el0
 	ubfx	x11, x11, #11, #5		/* all counters are EL1's */
 2:	msr	mdcr_el2, x11
-	mrs	x9, id_aa64mmfr0_el1
+	mrs	x9, id_aa64mmfr1_el1
+	ubfx	x9, x9, #40, #4			/* FEAT_HCX: nothing of the newest extensions */
+	cbz	x9, 3f
+	msr	S3_4_C1_C2_2, xzr		/* HCRX */
+3:	mrs	x9, id_aa64mmfr0_el1
+	mrs	x11, id_aa64pfr0_el1
 	ubfx	x9, x9, #56, #4			/* FEAT_FGT: no fine-grained traps */
 	cbz	x9, 3f
 	msr	S3_4_C1_C1_4, xzr		/* HFGRTR, HFGWTR, HFGITR, HDFGRTR, HDFGWTR */
@@ -117,8 +123,17 @@ enter_el1:
 	msr	S3_4_C1_C1_6, xzr
 	msr	S3_4_C3_C1_4, xzr
 	msr	S3_4_C3_C1_5, xzr
-3:	mrs	x9, id_aa64pfr0_el1
-	ubfx	x9, x9, #24, #4			/* the GIC has system registers: let EL1 use them */
+	ubfx	x10, x11, #44, #4		/* activity monitors */
+	cbz	x10, 5f
+	msr	S3_4_C3_C1_6, xzr		/* HAFGRTR */
+5:	cmp	x9, #2				/* FEAT_FGT2 */
+	b.lo	3f
+	msr	S3_4_C3_C1_2, xzr		/* HFGRTR2, HFGWTR2, HFGITR2, HDFGRTR2, HDFGWTR2 */
+	msr	S3_4_C3_C1_3, xzr
+	msr	S3_4_C3_C1_7, xzr
+	msr	S3_4_C3_C1_0, xzr
+	msr	S3_4_C3_C1_1, xzr
+3:	ubfx	x9, x11, #24, #4		/* the GIC has system registers: let EL1 use them */
 	cbz	x9, 4f
 	mrs	x9, S3_4_C12_C9_5		/* ICC_SRE_EL2 */
 	mov	x10, #9				/* Enable, SRE */
@@ -163,7 +178,7 @@ mmu_on:
 	msr	ttbr1_el1, x1
 	isb
 	ldr	x2, =SCTLR_ON
-	ubfx	x4, x3, #20, #4			/* PAN: set it at each exception */
+	ubfx	x4, x3, #20, #4			/* PAN, if there is one, is set at each exception */
 	cbnz	x4, 3f
 	orr	x2, x2, #SCTLR_SPAN
 3:	msr	sctlr_el1, x2
@@ -229,6 +244,12 @@ cpu_high:
 	mov	sp, x0
 	mov	x29, xzr
 	bl	secondary_main
+
+	/* For a64_early_tables(), with the MMU off. */
+	.section .bss.early, "aw", %nobits
+	.balign	4096
+	.skip	4096
+early_stack_top:
 
 	/* The upper half of an aligned block of two stacks: entry.S tells an overflow by a bit of sp. */
 	.bss

@@ -50,12 +50,18 @@ static unsigned asids_of_this_cpu(void)
 	return (sysreg_read(id_aa64mmfr0_el1) >> 4 & 15) == 2 ? 1u << 16 : 1u << 8;
 }
 
-/* The barrier: this CPU's bit in the mask must be visible before a walk from the new root, which `dmb` does not order. */
+/*
+ * The first barrier: this CPU's bit in the mask must be visible before a walk from the new root, which `dmb` does not
+ * order. The last: a walk of the old tables that the CPU began ahead of the isb, for no instruction of ours, may still
+ * read them and set accessed bits; it is over before anybody is told that they may be freed. What it leaves in the TLB
+ * has an ASID that is not used again before it is flushed, so nothing has to be invalidated here.
+ */
 static inline void load_user_root(u64 root, u64 asid)
 {
 	dsb(ish);
 	sysreg_write(ttbr0_el1, root | asid << 48);
 	isb();
+	dsb(nsh);
 }
 
 void a64_mmu_init(void)

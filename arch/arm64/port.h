@@ -16,8 +16,8 @@ extern u64 a64_kernel_phys; /* where the image was loaded */
 extern pte_t a64_idmap[];   /* root: the image's first page at its physical address */
 void a64_early_tables(u64 fdt);
 /**
- * Add [base, end) to the early direct map, in units of 2 MiB. Returns the address up to which that worked. Boot CPU,
- * until arch_load_kernel_root().
+ * Add [base, end), whole pages, to the early direct map. Returns the address up to which that worked. Boot CPU, until
+ * arch_load_kernel_root().
  */
 u64 a64_early_map(u64 base, u64 end, unsigned prot);
 /** Physical address of something in the image. */

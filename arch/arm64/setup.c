@@ -32,8 +32,10 @@ static char loader[64];
 
 static void found_ram(u64 base, u64 end)
 {
-	u64 mapped = a64_early_map(base, end, PROT_R | PROT_W);
+	u64 mapped;
 
+	end = align_down(end, PAGE_SIZE);
+	mapped = a64_early_map(align_up(base, PAGE_SIZE), end, PROT_R | PROT_W);
 	if (mapped < end && mapped < boot_info.early_limit)
 		boot_info.early_limit = mapped;
 }
@@ -75,7 +77,7 @@ void a64_setup(u64 fdt_phys, u64 current_el)
 
 		a64_fdt = phys_to_virt(fdt_phys);
 		total = min((u64)get_be32((const u8 *)a64_fdt + 4), (u64)FDT_MAX);
-		a64_early_map(fdt_phys, fdt_phys + total, PROT_R | PROT_W);
+		a64_early_map(align_down(fdt_phys, PAGE_SIZE), align_up(fdt_phys + total, PAGE_SIZE), PROT_R | PROT_W);
 		size = fdt_check(a64_fdt, total);
 	}
 	if (size < 0)

@@ -1,7 +1,8 @@
 /*
  * Time: the generic timer. The virtual counter is the same on all CPUs; each has a compare register, whose interrupt is
- * private and stays pending as long as the deadline lies in the past. The cycle counter of the performance monitors
- * measures effort.
+ * private and stays pending as long as the deadline lies in the past. Under icount the cycle counter of the performance
+ * monitors counts instructions; there it measures effort. A real one stands still while the CPU waits, and is each
+ * CPU's own.
  */
 #include <arch/cpu.h>
 #include <arch/timer.h>
@@ -13,7 +14,7 @@
 #define CTL_ENABLE 1
 #define CTL_MASK   2
 #define KCTL_EL0   3	/* user space reads the physical and the virtual counter */
-#define PMCR_ON	   0x45 /* enable, reset the cycle counter, all of its 64 bits */
+#define PMCR_ON	   0x41 /* enable, all 64 bits of the cycle counter */
 #define PM_CYCLES  (1u << 31)
 
 u32 a64_timer_irq = 27;
@@ -60,6 +61,19 @@ static bool has_pmu(void)
 	return version != 0 && version != 15;
 }
 
+/*
+ * CPUs compare what they count. Where a cycle is an instruction, it is a nanosecond of the emulator too, and all cycle
+ * counters go on together: so each begins with the time.
+ */
+static void start_cycles(void)
+{
+	sysreg_write(pmccfiltr_el0, 0);
+	sysreg_write(pmcntenset_el0, PM_CYCLES);
+	sysreg_write(pmcr_el0, PMCR_ON);
+	sysreg_write(pmccntr_el0, scale(read_time(), ns_per_tick));
+	isb();
+}
+
 void a64_time_cpu_init(void)
 {
 	sysreg_write(cntv_ctl_el0, 0);
@@ -67,26 +81,49 @@ void a64_time_cpu_init(void)
 	if (has_pmu()) {
 		sysreg_write(pmuserenr_el0, 0);
 		sysreg_write(pmintenclr_el1, ~0u);
-		sysreg_write(pmccfiltr_el0, 0);
-		sysreg_write(pmcntenset_el0, PM_CYCLES);
-		sysreg_write(pmcr_el0, PMCR_ON);
 	}
+	if (a64_pmu)
+		start_cycles();
 	isb();
 }
 
-/* An emulator that counts instructions shows it as cycles: a known loop tells. */
+/* Multiplications that wait for each other: no core does a turn in as many cycles as it has instructions. */
+#define TURN 6
+static noinline u64 cycles_of(u64 turns)
+{
+	u64 begin = sysreg_read(pmccntr_el0), x = begin;
+
+	__asm__ volatile("1: umulh	%1, %1, %1\n\t"
+			 "umulh	%1, %1, %1\n\t"
+			 "umulh	%1, %1, %1\n\t"
+			 "umulh	%1, %1, %1\n\t"
+			 "subs	%0, %0, #1\n\t"
+			 "b.ne	1b"
+			 : "+r"(turns), "+r"(x)
+			 :
+			 : "cc");
+	return sysreg_read(pmccntr_el0) - begin;
+}
+
+/* Several lengths, as an emulator's cycles may be nanoseconds that passed: one of them could fit by chance. */
+static bool cycles_are_instructions(void)
+{
+	for (u64 turns = 100; turns < 500; turns += 100)
+		if (cycles_of(turns + 100) - cycles_of(turns) != 100 * TURN)
+			return false;
+	return true;
+}
+
 void arch_timer_init(void)
 {
-	u64 begin, n = 1000, counted;
-
 	if (!has_pmu())
 		return;
-	begin = sysreg_read(pmccntr_el0);
-	__asm__ volatile("1: subs %0, %0, #1\n\tb.ne 1b" : "+r"(n) : : "cc");
-	counted = sysreg_read(pmccntr_el0) - begin;
-	a64_pmu = counted != 0;
+	start_cycles();
+	a64_pmu = cycles_are_instructions();
 	if (a64_pmu)
-		cpu_counter_name = counted >= 2000 && counted < 2100 ? "instructions" : "cycles";
+		cpu_counter_name = "instructions";
+	else
+		sysreg_write(pmcntenclr_el0, PM_CYCLES);
 }
 
 u64 clock_ns(void)
@@ -94,10 +131,13 @@ u64 clock_ns(void)
 	return scale(read_time() - boot_ticks, ns_per_tick);
 }
 
+/* Only what is left is scaled: the error of a factor, times the age of the machine, would be noticed. */
 void timer_arm(u64 deadline)
 {
-	sysreg_write(cntv_cval_el0,
-		     deadline > 1ull << 62 ? ~0ull >> 1 : boot_ticks + scale(deadline, ticks_per_ns) + 1);
+	u64 now = read_time(), ns = scale(now - boot_ticks, ns_per_tick);
+	u64 left = deadline > ns ? min(deadline - ns, 1ull << 62) : 0;
+
+	sysreg_write(cntv_cval_el0, now + scale(left, ticks_per_ns) + 1);
 	sysreg_write(cntv_ctl_el0, CTL_ENABLE);
 	isb();
 }

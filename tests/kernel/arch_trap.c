@@ -3,11 +3,13 @@
  * say was not copied is exact. Trap frames as values.
  */
 #include <arch/cpu.h>
+#include <arch/timer.h>
 #include <arch/tlb.h>
 #include <arch/trap.h>
 
 #include "kernel/cpu.h"
 #include "kernel/task.h"
+#include "kernel/timer.h"
 #include "kernel/uaccess.h"
 #include "lib/string.h"
 #include "mm/mman.h"
@@ -334,6 +336,43 @@ KTEST_MM(arch_trap, plain_access_to_user_memory_faults)
 	kt_make_plain(other);
 	KT_EXPECT(kt_put(other, 9));
 	KT_EQ(kt_plain_read(other), 9);
+}
+
+struct intruder {
+	struct timer timer;
+	uintptr_t va;
+	u64 seen;
+	u32 came;
+};
+
+static void intrude(struct timer *t)
+{
+	struct intruder *in = container_of(t, struct intruder, timer);
+
+	in->seen = look(in->va);
+	WRITE_ONCE(in->came, 1);
+}
+
+/* An interrupt that comes in the midst of a user access finds the door closed. */
+KTEST_MM(arch_trap, interrupts_close_user_memory)
+{
+	struct intruder in = { .va = kt_map(1, RW) };
+	static u8 buf[PAGE_SIZE];
+
+	if (!arch_user_guard()) {
+		kt_skip("this CPU does not guard user memory against the kernel");
+		return;
+	}
+	KT_ASSERT(in.va);
+	for (int i = 0; i < 20; i++) {
+		in.came = 0;
+		timer_init(&in.timer, intrude);
+		timer_start(&in.timer, clock_ns() + 100 * NSEC_PER_USEC);
+		while (!READ_ONCE(in.came))
+			KT_EQ(arch_copy_from_user(buf, (void *)in.va, sizeof(buf)), 0);
+		timer_cancel_sync(&in.timer);
+		KT_EXPECT(in.seen == KT_NOTHING);
+	}
 }
 
 KTEST(arch_trap, frame_accessors)

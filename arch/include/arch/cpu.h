@@ -35,6 +35,8 @@
  *   counters
  *	u64 cpu_counter(void)		the finest free-running counter that can be read cheaply: instructions under
  *					icount where there is one (PLATFORM, Counting). For accounting of kernel effort.
+ *					Goes on in cpu_idle(). Comparable between CPUs: behind another's by an IPI's
+ *					flight at most
  *	const char *cpu_counter_name	"instructions", "cycles", "ns" ...: what one unit is; arch_timer_init()
  *					settles it
  *   description

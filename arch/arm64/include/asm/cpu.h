@@ -136,9 +136,9 @@ void clear_page(void *page);
 void copy_page(void *dst, const void *src);
 void icache_sync(void *kva, size_t len);
 
-extern bool a64_pmu; /* the cycle counter runs; settled by arch_timer_init() */
+extern bool a64_pmu; /* the cycle counter counts instructions; settled by arch_timer_init() */
 
-/** The cycle counter, which counts instructions under icount; without one, the system counter. */
+/** Instructions under icount (where to read it should cost least), else ticks of the system counter. */
 static inline u64 cpu_counter(void)
 {
 	return likely(a64_pmu) ? sysreg_read(pmccntr_el0) : sysreg_read(cntvct_el0);

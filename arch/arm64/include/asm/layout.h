@@ -13,11 +13,11 @@
 
 /*
  * SCTLR_EL1. Off: what must be one, little-endian, caches and MMU off. On: MMU, caches, stack alignment checks; user
- * space may use CTR_EL0, dc zva, cache maintenance, wfi and wfe. SPAN is cleared where there is PAN, so that each
- * exception sets it.
+ * space may use CTR_EL0, dc zva, cache maintenance, wfi and wfe. SPAN stays clear where there is PAN, so that each
+ * exception sets it; elsewhere that bit must be one (head.S).
  */
 #define SCTLR_OFF  0x30d00800
-#define SCTLR_ON   0x34d5d81d
+#define SCTLR_ON   0x3455d81d
 #define SCTLR_SPAN 0x00800000
 
 /* TCR_EL1 but for IPS, AS, HA, HD: 48 bits for both halves, 4 KiB pages, walks inner-shareable and write-back */

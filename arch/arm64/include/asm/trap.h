@@ -94,6 +94,7 @@ static inline void tf_restart_syscall(struct trapframe *tf)
 {
 	tf->x[0] = tf->orig_x0;
 	tf->pc -= 4;
+	tf->nr = -1; /* x0 is no result now, and must not be taken for one */
 }
 
 /* eret takes any address: a bad one faults in user mode. */
