@@ -10,7 +10,8 @@
  *	filtered	the same, but only CPUs whose published active_mm is this mm
  *	hazard		a slot in a line of the CPU's own says what it borrows. The last drop turns each slot that names
  *			the mm into "mm, owed" and takes a reference for it; the CPU drops that when it leaves
- *	quiesce		dead mms wait, up to BATCH of them or a moment, until CPUs have gone on by themselves; those that
+ *	quiesce		dead mms wait, up to BATCH of them or a moment, until CPUs have gone on by themselves; those
+ *	that
  *			have not get one interrupt for the whole batch
  *
  * Why a slot or a look is enough. A CPU can begin to borrow mm only from a task that uses it (prev->mm == mm, or
@@ -27,8 +28,9 @@
  * Switching the policy: the new one is in force beside the old one (the last drop does what both need), every CPU
  * passes an interrupt and leaves what it borrowed under the old one, the old one ends.
  *
- * Nobody waits who must not: a last drop in an interrupt, or with interrupts off, puts the mm on quiesce's list, whatever
- * the policy. The list is bounded by BATCHES_AT_MOST: whoever finds it that long and may wait reaps it himself.
+ * Nobody waits who must not: a last drop in an interrupt, or with interrupts off, puts the mm on quiesce's list,
+ * whatever the policy. The list is bounded by BATCHES_AT_MOST: whoever finds it that long and may wait reaps it
+ * himself.
  *
  * Locks: d dead_lock (interrupts off)   c this CPU only, interrupts off   a atomic
  */
@@ -280,7 +282,8 @@ bool lazy_tlb_release(struct mm *mm)
 			gone = find_holders(mm, &holders);
 		else
 			cpumask_copy(&holders, &mm->cpumask);
-		__atomic_thread_fence(__ATOMIC_ACQUIRE);	/* a bit that was clear: pairs with its clearing in load */
+		/* a bit that was clear: pairs with its clearing in load */
+		__atomic_thread_fence(__ATOMIC_ACQUIRE);
 		leave_here(&holders, mm);
 		if (!cpumask_empty(&holders) && (kinds & BIT_OF(LAZY_QUIESCE) || !may_wait())) {
 			defer(mm);

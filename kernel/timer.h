@@ -21,7 +21,9 @@ struct timer {
 };
 
 void timer_init(struct timer *t, void (*fn)(struct timer *));
-/** (Re)start on this CPU. Any context; calls for one timer must not overlap: what serialises them is the owner's lock. */
+/**
+ * (Re)start on this CPU. Any context; calls for one timer must not overlap: what serialises them is the owner's lock.
+ */
 void timer_start(struct timer *t, u64 expires);
 /** Take it off the queue; does not wait for a running callback. Returns whether it was queued. Any context. */
 bool timer_cancel(struct timer *t);

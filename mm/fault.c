@@ -235,7 +235,10 @@ static unsigned map_around(struct vm_fault *vf, pte_t *e)
 		sync_instructions(vma, p);
 		atomic64_add((s64)PAGE_MAP_ONE, &p->state);
 		v = pte_wrprotect(pte_make(page_to_pfn(p), vma->prot));
-		/* Nobody has accessed it. But where software would have to answer a fault to say that somebody has, say it. */
+		/*
+		 * Nobody has accessed it. But where software would have to answer a fault to say that somebody has, say
+		 * it.
+		 */
 		pte_store(e, PTE_HW_AD ? pte_mkold(v) : pte_mkyoung(v));
 		n++;
 	}

@@ -566,7 +566,9 @@ static struct node *run_to_node(struct node *held, u64 lo, u64 hi, unsigned set)
 	return held;
 }
 
-/* Slots are put together without a lock, LOCKED_RUNS runs at a time: a node's lock is what several CPUs wait for here. */
+/*
+ * Slots are put together without a lock, LOCKED_RUNS runs at a time: a node's lock is what several CPUs wait for here.
+ */
 #define LOCKED_RUNS 32
 
 void free_page_runs(const u64 *runs, unsigned n)

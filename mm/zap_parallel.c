@@ -1,11 +1,11 @@
 /*
  * vm.free_async=zap: an exiting address space is taken apart by several CPUs, unhooking included.
  *
- * The address space is cut into units of UNIT_TABLES level-0 tables, whole ones that belong to one vma; the exiting task
- * and its helpers take one unit after the other, each with a gather of its own, until there are none left. What lies in
- * tables that a vma has only a part of, and tables above, stay for the serial pass of exit_mmap. A helper that has not
- * started when the units are used up is cancelled, so the exiting task never waits for a CPU that has something better
- * to do.
+ * The address space is cut into units of UNIT_TABLES level-0 tables, whole ones that belong to one vma; the exiting
+ * task and its helpers take one unit after the other, each with a gather of its own, until there are none left. What
+ * lies in tables that a vma has only a part of, and tables above, stay for the serial pass of exit_mmap. A helper that
+ * has not started when the units are used up is cancelled, so the exiting task never waits for a CPU that has something
+ * better to do.
  *
  * Why it is safe: the mm has no users, and before the first unit every CPU, this one too, has stopped borrowing it.
  * Nobody has its root loaded, so no walk is under way and nothing that TLBs still hold of it can be used; units share
@@ -56,8 +56,8 @@ static void begin_vma(struct parallel_zap *pz, struct vma *vma)
 }
 
 /*
- * The next unit, [*start, *end) within one vma. Stretches and vmas without whole tables are left out, if need be some at
- * a time: then it is empty. False: there is none any more.
+ * The next unit, [*start, *end) within one vma. Stretches and vmas without whole tables are left out, if need be some
+ * at a time: then it is empty. False: there is none any more.
  */
 static bool take_unit(struct parallel_zap *pz, uintptr_t *start, uintptr_t *end)
 {

@@ -9,6 +9,8 @@
     includes  by path from the root; lib/ includes only lib/; no cycles
     headers   each compiles alone, for each port, in both builds
     analysis  cppcheck
+    ports     one is 3,500 lines of C and assembly at the most, what says how entries look and makes the first tables
+              350; comments and empty lines do not count
     tools     Python compiles, shell scripts parse, the makefile stays below 250 lines
 """
 import concurrent.futures
@@ -22,6 +24,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import qemu
 
 COLUMNS, LINES = 120, 700
+PORT_LINES, TABLE_LINES = 3500, 350
 KERNEL = ("lib", "kernel", "mm", "arch", "tests/kernel")
 FOLDERS = KERNEL + ("user", "tests/user", "tests/host", "tools")
 ARCHITECTURES = re.compile(
@@ -314,6 +317,21 @@ def check_cppcheck(archs):
             problem(match[1], int(match[2]), "cppcheck: " + match[3])
 
 
+def code_lines(path):
+    return sum(bool(line.strip()) for line in without_comments(read(path)).split("\n"))
+
+
+def check_ports(archs):
+    for arch in archs:
+        port = f"arch/{arch}"
+        found = {path: code_lines(path) for path in sources([port], (".c", ".h", ".S"))}
+        tables = sum(found.get(f"{port}/{name}", 0) for name in ("include/asm/pte.h", "early.c"))
+        for what, lines, limit in (("port", sum(found.values()), PORT_LINES), ("page tables", tables, TABLE_LINES)):
+            if lines > limit:
+                problem(port, 1, f"{what}: {lines} lines of code; {limit} are the limit")
+        print(f"{port}: {sum(found.values())} lines of code, {tables} of them for entries and first tables")
+
+
 def check_tools():
     for path in sources(("tools", ".ci"), ("",)) + ["Makefile", "tests/matrix", "tests/breaks"]:
         if not os.path.isfile(path) or path.endswith((".c", ".pyc")):
@@ -349,6 +367,7 @@ def main():
     check_includes(archs)
     check_headers(archs)
     check_cppcheck(archs)
+    check_ports(archs)
     check_tools()
     for path, line, text in sorted(set(problems)):
         print(f"{path}:{line}: {text}")

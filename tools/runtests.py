@@ -84,8 +84,10 @@ def choose(rows, archs, smp, nodes, pattern):
     if not smp and not nodes and not pattern:
         return rows
     chosen, seen = [], set()
+    machine = {key: os.environ[key] for key in ("MACHINE", "CPU") if os.environ.get(key)}
     for row in rows:
-        if row.extra != {key: os.environ[key] for key in ("MACHINE", "CPU") if os.environ.get(key)}:
+        # A boot that is named may be of a machine that is not.
+        if row.extra != machine and (machine or row.kind in ("kernel", "user")):
             continue
         if row.kind in ("kernel", "user"):
             if (row.arch, row.kind) in seen:

@@ -295,8 +295,8 @@ KTEST(workqueue, cancel)
 	KT_EXPECT(cancel_work_sync(&later));
 	KT_EXPECT(!cancel_work_sync(&later));
 	/*
-	 * Queued again while it runs: the second instance is cancelled, or has begun meanwhile and may pass the gate too; what
-	 * runs is waited for.
+	 * Queued again while it runs: the second instance is cancelled, or has begun meanwhile and may pass the gate
+	 * too; what runs is waited for.
 	 */
 	KT_EXPECT(queue_work_on(0, wq, &gate.work));
 	complete(&gate.go);

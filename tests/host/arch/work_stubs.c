@@ -128,7 +128,8 @@ bool flush_work(struct work *w)
 
 void flush_workqueue(struct workqueue *wq)
 {
-	while (__atomic_load_n(&nr_pending, __ATOMIC_SEQ_CST) || __atomic_load_n(&nr_running, __ATOMIC_SEQ_CST) > working)
+	while (__atomic_load_n(&nr_pending, __ATOMIC_SEQ_CST) ||
+	       __atomic_load_n(&nr_running, __ATOMIC_SEQ_CST) > working)
 		if (!host_run_work())
 			cpu_relax();
 }

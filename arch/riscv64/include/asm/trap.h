@@ -99,6 +99,7 @@ static inline void tf_restart_syscall(struct trapframe *tf)
 {
 	tf->a[0] = tf->orig_a0;
 	tf->pc -= 4;
+	tf->nr = -1;	/* a0 is no result now, and must not be taken for one */
 }
 
 /* sret takes any address: a bad one faults in user mode. */
