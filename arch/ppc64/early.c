@@ -15,8 +15,7 @@
 
 #define ROOT_ENTRIES 8192
 #define ENTRIES	     512
-#define IMAGE_TABLES 8	  /* 16 MiB */
-#define PVR_POWER9   0x4e /* the lowest version with radix translation; what is newer has a higher one */
+#define IMAGE_TABLES 8 /* 16 MiB */
 
 u64 ppc_kernel_phys;
 bool ppc_hv;

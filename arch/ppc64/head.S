@@ -170,20 +170,24 @@ cpu_high:
 
 	/*
 	 * Hypervisor mode, MMU off: firmware may have left translations in the TLB. Every set, partition-scoped and
-	 * process-scoped, by tlbiel with IS = 3 and RIC = 2. Changes r5-r7, CTR, CR0.
+	 * process-scoped, by tlbiel with IS = 3; walk caches and table entries go with the first set (RIC = 2), the ERAT
+	 * with slbia. Changes r5-r7, CTR.
 	 */
 	.globl	ppc_flush_all_sets
 ppc_flush_all_sets:
-	li	5, 128
+	li	5, 127
 	mtctr	5
 	li	6, 3 << 10
 	li	7, 0
 	ptesync
-1:	tlbiel	6, 7, 2, 0, 1
+	tlbiel	6, 7, 2, 0, 1
 	tlbiel	6, 7, 2, 1, 1
-	addi	6, 6, 1 << 12
+1:	addi	6, 6, 1 << 12
+	tlbiel	6, 7, 0, 0, 1
+	tlbiel	6, 7, 0, 1, 1
 	bdnz	1b
 	ptesync
+	slbia	7
 	isync
 	blr
 

@@ -33,6 +33,8 @@ struct platform {
 extern const struct platform pseries_platform, powernv_platform;
 extern const struct platform *ppc_platform; /* set by the first C code with the MMU on */
 
+#define PVR_POWER9 0x4e /* upper half of the register; the lowest version with radix trees */
+
 /* early.c: runs before the MMU is on */
 extern u64 ppc_kernel_phys; /* where the image was loaded */
 extern bool ppc_hv;	    /* we run in hypervisor mode (powernv) */
