@@ -280,7 +280,11 @@ arch_switch:
 	stdu	%r1, -SWITCH_FRAME(%r1)
 	each_saved std, %r1, STACK_HEADER - 14 * 8
 	std	%r1, TASK_SP(%r3)
+	mfspr	%r6, SPR_VRSAVE			/* no bit of MSR keeps programs from it */
+	lwz	%r7, TASK_VRSAVE(%r4)
 	ld	%r5, CPU_FRAME(%r13)
+	stw	%r6, TASK_VRSAVE(%r3)
+	mtspr	SPR_VRSAVE, %r7
 	ld	%r6, TF_MSR(%r5)
 	andi.	%r7, %r6, MSR_FP
 	bne	2f				/* the registers are prev's */
@@ -300,7 +304,7 @@ arch_switch:
 	ori	%r7, %r7, MSR_FP_ALL@l
 	andc	%r6, %r6, %r7
 	std	%r6, TF_MSR(%r5)
-	bl	ppc_fp_save			/* changes r0, r5 and r6 only */
+	bl	ppc_fp_save			/* changes r5 and r6 only */
 	b	1b
 
 	/*

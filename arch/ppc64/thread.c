@@ -80,7 +80,7 @@ void ppc_fp_drop(void)
 
 void ppc_fp_reset(struct arch_thread *th)
 {
-	memset(&th->vrsave, 0, sizeof(*th) - offsetof(struct arch_thread, vrsave));
+	memset(&th->fpscr, 0, sizeof(*th) - offsetof(struct arch_thread, fpscr));
 	th->vscr[0] = 0x10000; /* non-Java mode, as Linux has it */
 	th->fp_valid = 1;
 }
@@ -102,6 +102,7 @@ int arch_thread_user(struct task *t, const struct trapframe *parent, uintptr_t s
 		ppc_fp_sync();
 		t->thread = current->thread;
 	}
+	t->thread.vrsave = (u32)mfspr(SPR_VRSAVE);
 	new_frame(t, ppc_user_thread);
 	return 0;
 }
@@ -110,6 +111,7 @@ void arch_thread_exec(struct task *t)
 {
 	ppc_fp_drop();
 	t->thread.fp_valid = 0;
+	mtspr(SPR_VRSAVE, 0);
 }
 
 void arch_thread_free(struct task *t) {}
