@@ -27,7 +27,7 @@ static inline u64 scale(u64 v, u64 by)
 void ppc_time_init(u64 frequency)
 {
 	ns_per_tick = (NSEC_PER_SEC << 32) / frequency;
-	ticks_per_ns = ((frequency << 32) + NSEC_PER_SEC - 1) / NSEC_PER_SEC;
+	ticks_per_ns = ~0ull / ns_per_tick + 1; /* up, so that no timer is early */
 	boot_ticks = cpu_counter();
 }
 
@@ -45,10 +45,15 @@ static void set_decrementer(u64 deadline)
 	mtspr(SPR_DEC, min(left, DEC_MAX));
 }
 
+/* From now on, because what is rounded grows with the time that is converted. */
 void timer_arm(u64 deadline)
 {
-	u64 ticks = deadline > 1ull << 62 ? NEVER : boot_ticks + scale(deadline, ticks_per_ns) + 1;
+	u64 ticks = cpu_counter(), now = scale(ticks - boot_ticks, ns_per_tick);
 
+	if (deadline > 1ull << 62)
+		ticks = NEVER;
+	else if (deadline > now)
+		ticks += scale(deadline - now, ticks_per_ns) + 1;
 	this_cpu()->arch.deadline = ticks;
 	set_decrementer(ticks);
 }
