@@ -75,6 +75,8 @@ void powernv_refuse(const char *why) __noreturn; /* as above */
 /** Little-endian interrupts, radix translation by these physical tables; MMU off. */
 void powernv_early_mmu(u64 root, u64 process_table, unsigned size_log2);
 void powernv_set_table(u64 root, u64 process_table, unsigned size_log2);
+/** This CPU reports an error that firmware may repair (time base, ...): 0 if it did. Interrupts are off. */
+s64 powernv_maintenance(void);
 
 /* mmu.c */
 void ppc_mmu_init(void);

@@ -17,6 +17,7 @@
 
 #define VEC_EXTERNAL	0x500
 #define VEC_DECREMENTER 0x900
+#define VEC_MAINTENANCE 0xe60
 #define VEC_HV_DOORBELL 0xe80
 
 static_assert(MAX_CPUS == NR_CPUS, "head.S has room for as many");
@@ -84,6 +85,10 @@ void ppc_interrupt(struct trapframe *tf, unsigned vector)
 	case VEC_EXTERNAL:
 		if (ppc_platform->external)
 			ppc_platform->external();
+		break;
+	case VEC_MAINTENANCE:
+		if (powernv_maintenance())
+			panic_trap(tf, "hypervisor maintenance: firmware could not repair this CPU");
 		break;
 	case VEC_HV_DOORBELL:
 		/* What the sender wrote before msgsnd is seen by the handler. */

@@ -66,8 +66,6 @@ static const char *exception_name(u64 vector)
 	case 0xf20:
 	case 0xf40:
 		return "floating point or vectors in the kernel";
-	case 0xe60:
-		return "hypervisor maintenance";
 	default:
 		return "program check";
 	}
@@ -119,6 +117,7 @@ static bool interrupt(struct trapframe *tf)
 	case 0x900:
 	case 0x980:
 	case 0xa00:
+	case 0xe60:
 	case 0xe80:
 	case 0xea0:
 		irq_enter(tf);
@@ -184,7 +183,6 @@ static void user_exception(struct trapframe *tf)
 		break;
 	case 0x100:
 	case 0x200:
-	case 0xe60:
 		panic_trap(tf, "%s", exception_name(tf->trap));
 	default:
 		/* An instruction that nobody knows (0xe40), or of a facility that is off (0xf60, 0xf80). */

@@ -21,6 +21,7 @@
 #define OPAL_POLL_EVENTS   10
 #define OPAL_START_CPU	   41
 #define OPAL_REINIT_CPUS   70
+#define OPAL_HANDLE_HMI	   98
 #define OPAL_CONSOLE_FLUSH 117
 
 #define OPAL_SUCCESS	0
@@ -184,6 +185,11 @@ static void idle(void)
 	irq_disable();
 }
 
+s64 powernv_maintenance(void)
+{
+	return opal(OPAL_HANDLE_HMI, 0, 0, 0);
+}
+
 /* ---- boot, the MMU off */
 
 void powernv_init(u64 base, u64 entry)
@@ -219,7 +225,8 @@ static void set_partition(u64 root, u64 table, unsigned size_log2)
 
 void powernv_early_mmu(u64 root, u64 table, unsigned size_log2)
 {
-	call(OPAL_REINIT_CPUS, REINIT_LITTLE_ENDIAN | REINIT_RADIX, 0, 0);
+	if (call(OPAL_REINIT_CPUS, REINIT_LITTLE_ENDIAN | REINIT_RADIX, 0, 0))
+		powernv_refuse("firmware offers no little-endian interrupts and radix translation");
 	set_partition(root, table, size_log2);
 	ppc_start_lpcr = (mfspr(SPR_LPCR) | LPCR_UPRT | LPCR_HR | LPCR_LPES) &
 			 ~(LPCR_HDICE | LPCR_HVICE | LPCR_HEIC | LPCR_LD | LPCR_EVIRT | LPCR_AIL | LPCR_HAIL);
