@@ -49,6 +49,7 @@ void ppc_trap_cpu_init(void)
 	if (ppc_hv)
 		mtspr(SPR_HFSCR, 3); /* floating point and vectors are not the hypervisor's */
 	mtspr(SPR_AMR, AMR_CLOSED);
+	mtspr(SPR_UAMOR, 0);	     /* no bit of it is a program's to change */
 	mtspr(SPR_IAMR, 1ull << 62); /* the kernel does not execute user pages */
 	__asm__ volatile("isync" : : : "memory");
 }
