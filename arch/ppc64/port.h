@@ -89,7 +89,6 @@ static inline u64 ppc_process_entry(u64 root)
 
 /* time.c */
 void ppc_time_init(u64 frequency);
-u64 ppc_seconds(u32 year, u32 month, u32 day); /* from 1970 to the beginning of that day */
 void ppc_decrementer(void);
 
 /* smp.c */

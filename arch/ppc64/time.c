@@ -76,14 +76,6 @@ void ppc_decrementer(void)
 	timer_interrupt();
 }
 
-/* The Gregorian calendar, in years that begin in March. */
-u64 ppc_seconds(u32 year, u32 month, u32 day)
-{
-	u32 y = month <= 2 ? year - 1 : year, m = month <= 2 ? month + 9 : month - 3;
-
-	return (365ull * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1 - 719468) * 86400;
-}
-
 u64 arch_wall_clock(void)
 {
 	return ppc_platform->wall_clock();

@@ -11,6 +11,7 @@
 #include "kernel/printk.h"
 #include "kernel/spinlock.h"
 #include "lib/byteorder.h"
+#include "lib/calendar.h"
 #include "lib/errno.h"
 
 #define OPAL_CONSOLE_WRITE 1
@@ -160,7 +161,8 @@ static u64 wall_clock(void)
 	}
 	if (r)
 		return 0;
-	return ppc_seconds(from_bcd(date >> 24) * 100 + from_bcd(date >> 16), from_bcd(date >> 8), from_bcd(date)) +
+	return calendar_days(from_bcd(date >> 24) * 100 + from_bcd(date >> 16), from_bcd(date >> 8), from_bcd(date)) *
+		       86400 +
 	       from_bcd(time >> 56) * 3600ull + from_bcd(time >> 48) * 60ull + from_bcd(time >> 40);
 }
 

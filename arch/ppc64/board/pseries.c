@@ -15,6 +15,7 @@
 #include "kernel/printk.h"
 #include "kernel/spinlock.h"
 #include "lib/byteorder.h"
+#include "lib/calendar.h"
 #include "lib/errno.h"
 #include "lib/fdt.h"
 #include "lib/string.h"
@@ -200,7 +201,7 @@ static u64 wall_clock(void)
 
 	if (rtas(token("get-time-of-day"), 0, NULL, 8, t))
 		return 0;
-	return ppc_seconds(t[0], t[1], t[2]) + t[3] * 3600ull + t[4] * 60ull + t[5];
+	return calendar_days(t[0], t[1], t[2]) * 86400 + t[3] * 3600ull + t[4] * 60ull + t[5];
 }
 
 /* ---- interrupts */
