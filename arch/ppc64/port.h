@@ -114,7 +114,7 @@ struct ppc_start {
 	u64 hwid;
 	struct cpu *cpu; /* written last; NULL: not asked for yet */
 };
-extern struct ppc_start ppc_starting[];
+extern struct ppc_start ppc_starting[];  /* smp.c, as the next two */
 extern char boot_stack[], ppc_cpu_entry[];
 extern u64 ppc_start_lpcr, ppc_start_ptcr; /* for secondaries in hypervisor mode */
 void ppc_flush_all_sets(void);		   /* hypervisor mode: the TLB as firmware left it */

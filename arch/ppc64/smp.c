@@ -20,10 +20,13 @@
 #define VEC_MAINTENANCE 0xe60
 #define VEC_HV_DOORBELL 0xe80
 
-static_assert(MAX_CPUS == NR_CPUS, "head.S has room for as many");
+static_assert(MAX_CPUS == NR_CPUS && KERNEL_BASE == (u64)KERNEL_BASE_HIGH << 32, "head.S");
 static_assert(offsetof(struct fw_call, entry) == FW_ENTRY && offsetof(struct fw_call, msr_clear) == FW_MSR_CLEAR &&
 		      offsetof(struct fw_call, r[9]) == FW_R(9) && sizeof(struct ppc_start) == 16,
 	      "head.S");
+
+struct ppc_start ppc_starting[MAX_CPUS];
+u64 ppc_start_lpcr, ppc_start_ptcr;
 
 DEFINE_PER_CPU(static char __aligned(16), overflow_stack[OVERFLOW_STACK_SIZE]);
 
