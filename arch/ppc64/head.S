@@ -92,7 +92,6 @@ _start:
 	end_of_chain
 	std	4, CPU_CURRENT(13)
 	mr	3, 31
-	mr	4, 30
 	bl	ppc_setup
 	nop
 

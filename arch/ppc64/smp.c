@@ -30,9 +30,6 @@ u64 ppc_start_lpcr, ppc_start_ptcr;
 
 DEFINE_PER_CPU(static char __aligned(16), overflow_stack[OVERFLOW_STACK_SIZE]);
 
-u64 ppc_dcache_block = 128;
-static u64 icache_block = 128;
-
 int arch_cpu_start(struct cpu *c)
 {
 	c->curr = c->idle;
@@ -120,26 +117,18 @@ void cpu_idle(void)
 	ppc_platform->idle();
 }
 
-void ppc_cache_init(u64 dcache, u64 icache)
-{
-	if (dcache >= 16 && dcache <= 512 && !(dcache & (dcache - 1)))
-		ppc_dcache_block = dcache;
-	if (icache >= 16 && icache <= 512 && !(icache & (icache - 1)))
-		icache_block = icache;
-}
-
 /*
  * icbi reaches all CPUs; what they have fetched ahead is dropped by the context synchronisation of their next return to
  * user mode.
  */
 void icache_sync(void *kva, size_t len)
 {
-	uintptr_t end = (uintptr_t)kva + len;
+	uintptr_t begin = align_down((uintptr_t)kva, (uintptr_t)CACHE_BLOCK), end = (uintptr_t)kva + len;
 
-	for (uintptr_t at = align_down((uintptr_t)kva, ppc_dcache_block); at < end; at += ppc_dcache_block)
+	for (uintptr_t at = begin; at < end; at += CACHE_BLOCK)
 		__asm__ volatile("dcbst 0, %0" : : "r"(at) : "memory");
 	__asm__ volatile("sync" : : : "memory");
-	for (uintptr_t at = align_down((uintptr_t)kva, icache_block); at < end; at += icache_block)
+	for (uintptr_t at = begin; at < end; at += CACHE_BLOCK)
 		__asm__ volatile("icbi 0, %0" : : "r"(at) : "memory");
 	__asm__ volatile("sync\n\tisync" : : : "memory");
 }

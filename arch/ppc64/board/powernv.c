@@ -78,7 +78,8 @@ static void poll(void)
 	call(OPAL_POLL_EVENTS, ppc_image_phys(&opal_word), 0, 0);
 }
 
-static void put_locked(char c)
+/* Likewise. */
+void powernv_early_putc(char c)
 {
 	for (;;) {
 		s64 r;
@@ -96,7 +97,7 @@ static void put_char(char c)
 {
 	unsigned long flags = spin_lock_irqsave(&opal_lock);
 
-	put_locked(c);
+	powernv_early_putc(c);
 	spin_unlock_irqrestore(&opal_lock, flags);
 }
 
@@ -200,18 +201,9 @@ void powernv_init(u64 base, u64 entry)
 	opal_entry = entry;
 }
 
-void powernv_refuse(const char *why)
+void powernv_early_off(void)
 {
-	static const char before[] = "Exeunt: ", after[] = "; switching off\r\nexeunt: exit status 1\r\n";
-
-	for (const char *p = before; *p; p++)
-		put_locked(*p);
-	for (; *why; why++)
-		put_locked(*why);
-	for (const char *p = after; *p; p++)
-		put_locked(*p);
 	leave(OPAL_POWER_DOWN);
-	cpu_halt();
 }
 
 /*
@@ -228,7 +220,7 @@ static void set_partition(u64 root, u64 table, unsigned size_log2)
 void powernv_early_mmu(u64 root, u64 table, unsigned size_log2)
 {
 	if (call(OPAL_REINIT_CPUS, REINIT_LITTLE_ENDIAN | REINIT_RADIX, 0, 0))
-		powernv_refuse("firmware offers no little-endian interrupts and radix translation");
+		ppc_refuse("firmware offers no little-endian interrupts and radix translation");
 	set_partition(root, table, size_log2);
 	ppc_start_lpcr = (mfspr(SPR_LPCR) | LPCR_UPRT | LPCR_HR | LPCR_LPES) &
 			 ~(LPCR_HDICE | LPCR_HVICE | LPCR_HEIC | LPCR_LD | LPCR_EVIRT | LPCR_AIL | LPCR_HAIL);
@@ -254,7 +246,6 @@ void powernv_set_table(u64 root, u64 table, unsigned size_log2)
 }
 
 const struct platform powernv_platform = {
-	.name = "powernv",
 	.putc = put_char,
 	.getc = get_char,
 	.cpu_start = cpu_start,

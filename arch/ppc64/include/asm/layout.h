@@ -42,6 +42,7 @@
 
 #define AMR_CLOSED (-1) /* the kernel can not touch user pages */
 
+#define CACHE_BLOCK	    128	       /* bytes; on all CPUs with radix translation */
 #define KERNEL_BASE_HIGH    0xc0006000 /* upper half of KERNEL_BASE */
 #define KSTACK_SHIFT	    14
 #define OVERFLOW_STACK_SIZE 8192
