@@ -26,6 +26,6 @@ void arch_cpuinfo(struct seq *m, unsigned cpu)
 		   cpu_name(pvr >> 16), ppc_cpu_prop("clock-frequency") / 1000000);
 	seq_printf(m, "revision\t: %u.%u (pvr %04x %04x)\n\n", pvr >> 8 & 15, pvr & 255, pvr >> 16, pvr & 0xffff);
 	if (cpu == nr_cpus - 1)
-		seq_printf(m, "timebase\t: %llu\nplatform\t: %s\nmachine\t\t: %s\nMMU\t\t: Radix\n\n", 
+		seq_printf(m, "timebase\t: %llu\nplatform\t: %s\nmachine\t\t: %s\nMMU\t\t: Radix\n\n",
 			   ppc_cpu_prop("timebase-frequency"), ppc_hv ? "PowerNV" : "pSeries", boot_info.platform);
 }

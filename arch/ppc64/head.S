@@ -162,8 +162,8 @@ ppc_cpu_entry:
 
 	/*
 	 * Hypervisor mode, MMU off: firmware may have left translations in the TLB. Every set, partition-scoped and
-	 * process-scoped, by tlbiel with IS = 3; walk caches and table entries go with the first set (RIC = 2), the ERAT
-	 * with slbia. Changes r5-r7, CTR.
+	 * process-scoped, by tlbiel with IS = 3; walk caches and table entries go with the first set (RIC = 2), the
+	 * ERAT with slbia. Changes r5-r7, CTR.
 	 */
 	.globl	ppc_flush_all_sets
 ppc_flush_all_sets:

@@ -24,8 +24,7 @@ struct platform {
 	void (*idle)(void);		       /* interrupts off: wait for one and take it; leaves them off */
 	int (*irq_enable)(unsigned irq);       /* or NULL, both */
 	void (*irq_disable)(unsigned irq);
-	void (*power_off)(int status); /* returns if there is no way */
-	void (*reboot)(void);
+	void (*leave)(bool reboot); /* or switch off; returns if there is no way */
 	u64 (*wall_clock)(void); /* seconds since 1970, or 0 */
 };
 
@@ -80,8 +79,8 @@ void powernv_early_off(void);
 /** Little-endian interrupts, radix translation by these physical tables; MMU off. */
 void powernv_early_mmu(u64 root, u64 process_table, unsigned size_log2);
 void powernv_set_table(u64 root, u64 process_table, unsigned size_log2);
-/** This CPU reports an error that firmware may repair (time base, ...): 0 if it did. Interrupts are off. */
-s64 powernv_maintenance(void);
+/** This CPU reports an error that firmware may repair (time base, ...). Interrupts are off. */
+void powernv_maintenance(void);
 
 /* mmu.c */
 void ppc_mmu_init(void);
@@ -99,8 +98,6 @@ void ppc_decrementer(void);
 /* smp.c */
 void ppc_cpu_setup(void); /* what a CPU needs before it can take a trap */
 void ppc_secondary(void) __noreturn;
-/** Interrupts of the machine: external, decrementer, doorbells. Between irq_enter() and irq_exit(). */
-void ppc_interrupt(struct trapframe *tf, unsigned vector);
 
 /* console.c */
 void ppc_console_interrupt(void);

@@ -1,6 +1,5 @@
 /*
- * Other CPUs and interrupts: starting, IPIs, what the interrupts of the machine are for; keeping instruction fetch up
- * to date.
+ * Other CPUs: starting, IPIs; interrupts of devices; keeping instruction fetch up to date.
  */
 #include <arch/boot.h>
 #include <arch/irq.h>
@@ -10,15 +9,8 @@
 #include "arch/ppc64/port.h"
 #include "kernel/cpu.h"
 #include "kernel/entry.h"
-#include "kernel/ipi.h"
-#include "kernel/printk.h"
 #include "lib/atomic.h"
 #include "lib/errno.h"
-
-#define VEC_EXTERNAL	0x500
-#define VEC_DECREMENTER 0x900
-#define VEC_MAINTENANCE 0xe60
-#define VEC_HV_DOORBELL 0xe80
 
 static_assert(MAX_CPUS == NR_CPUS && KERNEL_BASE == (u64)KERNEL_BASE_HIGH << 32, "head.S");
 static_assert(offsetof(struct fw_call, entry) == FW_ENTRY && offsetof(struct fw_call, msr_clear) == FW_MSR_CLEAR &&
@@ -74,31 +66,6 @@ void arch_send_ipi_one(unsigned cpu)
 {
 	mb();
 	ppc_platform->send_ipi(boot_info.hwid[cpu]);
-}
-
-void ppc_interrupt(struct trapframe *tf, unsigned vector)
-{
-	switch (vector) {
-	case VEC_DECREMENTER:
-		ppc_decrementer();
-		break;
-	case VEC_EXTERNAL:
-		if (ppc_platform->external)
-			ppc_platform->external();
-		break;
-	case VEC_MAINTENANCE:
-		if (powernv_maintenance())
-			panic_trap(tf, "hypervisor maintenance: firmware could not repair this CPU");
-		break;
-	case VEC_HV_DOORBELL:
-		/* What the sender wrote before msgsnd is seen by the handler. */
-		__asm__ volatile("msgsync" : : : "memory");
-		mb();
-		ipi_handler();
-		break;
-	default:
-		panic_trap(tf, "interrupt %#x, which nobody enabled", vector);
-	}
 }
 
 int arch_irq_enable(unsigned irq, bool level)

@@ -8,6 +8,7 @@
 #include "arch/ppc64/port.h"
 #include "kernel/cpu.h"
 #include "kernel/entry.h"
+#include "kernel/ipi.h"
 #include "kernel/printk.h"
 #include "kernel/signal.h"
 #include "lib/string.h"
@@ -110,24 +111,45 @@ static __always_inline bool page_fault(struct trapframe *tf, unsigned access)
 	return true;
 }
 
+/* What the sender wrote before msgsnd is seen by the handler. */
+static void doorbell(void)
+{
+	__asm__ volatile("msgsync" : : : "memory");
+	mb();
+	ipi_handler();
+}
+
 /* False: not an interrupt of a device, a timer or another CPU. */
 static bool interrupt(struct trapframe *tf)
 {
+	void (*handler)(void) = NULL;
+
 	switch (tf->trap) {
 	case 0x500:
+		handler = ppc_platform->external;
+		break;
 	case 0x900:
+		handler = ppc_decrementer;
+		break;
+	case 0xe60:
+		handler = powernv_maintenance;
+		break;
+	case 0xe80:
+		handler = doorbell;
+		break;
 	case 0x980:
 	case 0xa00:
-	case 0xe60:
-	case 0xe80:
 	case 0xea0:
-		irq_enter(tf);
-		ppc_interrupt(tf, (unsigned)tf->trap);
-		irq_exit(tf);
-		return true;
+		break;
 	default:
 		return false;
 	}
+	if (!handler)
+		panic_trap(tf, "interrupt %#llx, which nobody enabled", (unsigned long long)tf->trap);
+	irq_enter(tf);
+	handler();
+	irq_exit(tf);
+	return true;
 }
 
 /* The first use of a floating-point or vector register since the switch. */

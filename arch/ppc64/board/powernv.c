@@ -115,7 +115,7 @@ static int get_char(void)
 }
 
 /* Firmware writes out what it has of the console, then switches off when it comes to it. */
-static void leave(u64 token)
+static void leave_by(u64 token)
 {
 	s64 r;
 
@@ -131,16 +131,10 @@ static void leave(u64 token)
 		poll();
 }
 
-static void power_off(int status)
+static void leave(bool reboot)
 {
 	spin_lock(&opal_lock);
-	leave(OPAL_POWER_DOWN);
-}
-
-static void reboot(void)
-{
-	spin_lock(&opal_lock);
-	leave(OPAL_REBOOT);
+	leave_by(reboot ? OPAL_REBOOT : OPAL_POWER_DOWN);
 }
 
 static u32 from_bcd(u64 v)
@@ -188,9 +182,10 @@ static void idle(void)
 	irq_disable();
 }
 
-s64 powernv_maintenance(void)
+void powernv_maintenance(void)
 {
-	return opal(OPAL_HANDLE_HMI, 0, 0, 0);
+	if (opal(OPAL_HANDLE_HMI, 0, 0, 0))
+		panic("hypervisor maintenance: firmware could not repair this CPU");
 }
 
 /* ---- boot, the MMU off */
@@ -203,7 +198,7 @@ void powernv_init(u64 base, u64 entry)
 
 void powernv_early_off(void)
 {
-	leave(OPAL_POWER_DOWN);
+	leave_by(OPAL_POWER_DOWN);
 }
 
 /*
@@ -251,7 +246,6 @@ const struct platform powernv_platform = {
 	.cpu_start = cpu_start,
 	.send_ipi = send_ipi,
 	.idle = idle,
-	.power_off = power_off,
-	.reboot = reboot,
+	.leave = leave,
 	.wall_clock = wall_clock,
 };

@@ -70,7 +70,7 @@ static s64 hcall(u64 nr, u64 a, u64 b)
 /* ---- console: a virtual terminal */
 
 static u64 terminal; /* 0: the first one */
-/* Its interrupt, the only one of a device. The source's number is a large one; generic code knows it as IRQ_TERMINAL. */
+/* Its interrupt, the only one of a device. The source's number is large; generic code knows it as IRQ_TERMINAL. */
 static u32 terminal_source;
 
 #define IRQ_TERMINAL 1
@@ -171,16 +171,14 @@ static int cpu_start(u64 hwid, u64 entry)
 	return rtas(token("start-cpu"), 3, in, 1, NULL) ? -EIO : 0;
 }
 
-static void power_off(int status)
-{
-	const u32 never[] = { ~0u, ~0u }; /* no event switches it on again */
+static const u32 never[] = { ~0u, ~0u }; /* no event switches it on again */
 
-	rtas(token("power-off"), 2, never, 1, NULL);
-}
-
-static void reboot(void)
+static void leave(bool reboot)
 {
-	rtas(token("system-reboot"), 0, NULL, 1, NULL);
+	if (reboot)
+		rtas(token("system-reboot"), 0, NULL, 1, NULL);
+	else
+		rtas(token("power-off"), 2, never, 1, NULL);
 }
 
 static u64 wall_clock(void)
@@ -225,10 +223,9 @@ static int irq_enable_source(unsigned irq)
 {
 	const u32 in[] = { terminal_source, (u32)boot_info.hwid[0], PRIO_DEVICE };
 
-	return irq != IRQ_TERMINAL || rtas(token("ibm,set-xive"), 3, in, 1, NULL) ||
-			       rtas(token("ibm,int-on"), 1, in, 1, NULL) ?
-		       -EINVAL :
-		       0;
+	if (irq != IRQ_TERMINAL || rtas(token("ibm,set-xive"), 3, in, 1, NULL))
+		return -EINVAL;
+	return rtas(token("ibm,int-on"), 1, in, 1, NULL) ? -EINVAL : 0;
 }
 
 static void irq_disable_source(unsigned irq)
@@ -252,7 +249,6 @@ u64 pseries_register_table(u64 phys, unsigned size_log2)
 
 void pseries_early_off(void)
 {
-	const u32 never[] = { ~0u, ~0u };
 	u64 size;
 
 	rtas_entry = of_instantiate_rtas(&rtas_base, &size);
@@ -285,7 +281,6 @@ const struct platform pseries_platform = {
 	.idle = idle,
 	.irq_enable = irq_enable_source,
 	.irq_disable = irq_disable_source,
-	.power_off = power_off,
-	.reboot = reboot,
+	.leave = leave,
 	.wall_clock = wall_clock,
 };
