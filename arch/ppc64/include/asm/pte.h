@@ -32,7 +32,7 @@
 
 #define USER_TOP	((1ul << 47) - 4096)
 #define DIRECT_MAP_BASE 0xc000000000000000ul /* real mode ignores the top four bits */
-#define VMEMMAP_BASE	0xc001000000000000ul /* 16 bits and zeros: used often, and made by two instructions, not three */
+#define VMEMMAP_BASE	0xc001000000000000ul /* 16 bits and zeros: made by two instructions, not three */
 #define VMALLOC_BASE	0xc000500000000000ul
 #define VMALLOC_END	0xc000508000000000ul
 #define KERNEL_BASE	0xc000600000000000ul /* the upper 16 bits are the direct map's: mm/page.h relies on it */
