@@ -189,8 +189,10 @@ def run_suites(row, report):
 
 def run_boot(row, report):
     """A boot of the release kernel with one command; the exit status tells, and what KIND asks for besides."""
-    settings, expected = row.settings(), None
-    if row.kind == "says":
+    settings, expected, status = row.settings(), None, 0
+    if row.kind == "refuses":
+        settings["CMD"], expected, status = "hello", row.what, 1
+    elif row.kind == "says":
         settings["APPEND"], _, expected = (part.strip() for part in row.what.partition("=>"))
         settings["CMD"] = "testall --none"
     else:
@@ -205,7 +207,7 @@ def run_boot(row, report):
     last = list(guest.lines())
     keep(row, guest.output)
     wrong = guest.complaint
-    if not wrong and guest.status:
+    if not wrong and guest.status != status:
         wrong = f"status {guest.status}"
     if not wrong and expected and not any(expected in line for line in last):
         wrong = f"did not say: {expected}"
@@ -236,7 +238,7 @@ def run_skip(row, report):
 
 
 KINDS = {"kernel": run_suites, "user": run_suites, "boot": run_boot, "sparse": run_boot, "iso": run_boot, "says": run_boot,
-         "host": run_host, "skip": run_skip}
+         "refuses": run_boot, "host": run_host, "skip": run_skip}
 
 
 def run_all(rows, report):

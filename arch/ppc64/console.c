@@ -37,7 +37,7 @@ int console_irq_init(void)
 void arch_poweroff(int status)
 {
 	irq_disable();
-	ppc_platform->power_off(status);
+	ppc_platform->leave(false);
 	ipi_stop_others(); /* no way off: at least nobody goes on */
 	cpu_halt();
 }
@@ -45,6 +45,6 @@ void arch_poweroff(int status)
 void arch_reboot(void)
 {
 	irq_disable();
-	ppc_platform->reboot();
+	ppc_platform->leave(true);
 	cpu_halt();
 }

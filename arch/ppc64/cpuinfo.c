@@ -4,16 +4,6 @@
 
 #include "arch/ppc64/port.h"
 #include "kernel/seq.h"
-#include "lib/fdt.h"
-
-static u64 clock_of[NR_CPUS]; /* Hz; from the device tree */
-static u32 timebase;
-
-void ppc_cpu_describe(unsigned cpu, int node)
-{
-	(void)fdt_prop_u64(ppc_fdt, node, "clock-frequency", &clock_of[cpu]);
-	(void)fdt_prop_u32(ppc_fdt, node, "timebase-frequency", &timebase);
-}
 
 static const char *cpu_name(u32 version)
 {
@@ -27,15 +17,15 @@ static const char *cpu_name(u32 version)
 	}
 }
 
-/* All CPUs are taken to be alike: this one's version register counts. */
+/* All CPUs are taken to be alike: this one's version register counts, and the first one's clock. */
 void arch_cpuinfo(struct seq *m, unsigned cpu)
 {
 	u32 pvr = (u32)mfspr(SPR_PVR);
 
 	seq_printf(m, "processor\t: %u\ncpu\t\t: %s, altivec supported\nclock\t\t: %llu.000000MHz\n", cpu,
-		   cpu_name(pvr >> 16), clock_of[cpu] / 1000000);
+		   cpu_name(pvr >> 16), ppc_cpu_prop("clock-frequency") / 1000000);
 	seq_printf(m, "revision\t: %u.%u (pvr %04x %04x)\n\n", pvr >> 8 & 15, pvr & 255, pvr >> 16, pvr & 0xffff);
 	if (cpu == nr_cpus - 1)
-		seq_printf(m, "timebase\t: %u\nplatform\t: %s\nmachine\t\t: %s\nMMU\t\t: Radix\n\n", timebase,
-			   ppc_hv ? "PowerNV" : "pSeries", boot_info.platform);
+		seq_printf(m, "timebase\t: %llu\nplatform\t: %s\nmachine\t\t: %s\nMMU\t\t: Radix\n\n",
+			   ppc_cpu_prop("timebase-frequency"), ppc_hv ? "PowerNV" : "pSeries", boot_info.platform);
 }

@@ -15,8 +15,7 @@
 
 #define ROOT_ENTRIES 8192
 #define ENTRIES	     512
-#define IMAGE_TABLES 8	  /* 16 MiB */
-#define PVR_POWER9   0x4e /* the lowest version with radix translation; what is newer has a higher one */
+#define IMAGE_TABLES 8 /* 16 MiB */
 
 u64 ppc_kernel_phys;
 bool ppc_hv;
@@ -62,31 +61,46 @@ static void early_tables(u64 size)
 	__asm__ volatile("ptesync\n\tisync" : : : "memory");
 }
 
-static void refuse(u64 of_entry, const char *why)
+static void say(const char *s)
 {
-	if (of_entry)
-		pseries_refuse(why);
-	powernv_refuse(why);
+	for (; *s; s++) {
+		if (ppc_hv)
+			powernv_early_putc(*s);
+		else
+			pseries_putc(*s);
+	}
 }
 
-/** text, end: where the image lies; of_entry: Open Firmware's client interface, 0 under OPAL. */
+void ppc_refuse(const char *why)
+{
+	say("Exeunt: ");
+	say(why);
+	say("; switching off\r\nexeunt: exit status 1\r\n");
+	if (ppc_hv)
+		powernv_early_off();
+	else
+		pseries_early_off();
+	cpu_halt();
+}
+
+/** text, end: where the image lies; of_entry: Open Firmware's client interface. */
 void ppc_early(u64 text, u64 end, u64 of_entry, u64 opal_base, u64 opal_entry)
 {
 	u64 version = mfspr(SPR_PVR) >> 16;
 
 	ppc_kernel_phys = text;
 	ppc_hv = (mfmsr() & MSR_HV) != 0;
-	if (of_entry)
-		of_init(of_entry);
-	else
+	if (ppc_hv)
 		powernv_init(opal_base, opal_entry);
+	else
+		of_init(of_entry);
 	if (version < PVR_POWER9)
-		refuse(of_entry, "this CPU is older than POWER9 and has no radix translation");
+		ppc_refuse("this CPU is older than POWER9 and has no radix translation");
 	if (end - text > sizeof(early_image) / sizeof(pte_t) * PAGE_SIZE)
-		refuse(of_entry, "the image is too large for the early tables");
+		ppc_refuse("the image is too large for the early tables");
 	early_tables(end - text);
 	if (ppc_hv)
 		powernv_early_mmu(ppc_image_phys(ppc_early_root), ppc_image_phys(early_process_table), 12);
 	else if (pseries_register_table(ppc_image_phys(early_process_table), 12))
-		refuse(of_entry, "the hypervisor does not offer radix translation");
+		ppc_refuse("the hypervisor does not offer radix translation");
 }

@@ -93,6 +93,13 @@ save_srr:
 	.globl	ppc_vectors_end
 ppc_vectors_end:
 
+	/* A program may have asked for a lower or higher priority of its thread: the kernel runs at the middle one. */
+	.macro	medium_priority tmp
+	li	\tmp, 1
+	sldi	\tmp, \tmp, 52
+	mtspr	SPR_PPR, \tmp
+	.endm
+
 	/* What C code preserves. */
 	.macro	each_saved insn, base, offset
 	.irp	n, 14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
@@ -102,6 +109,7 @@ ppc_vectors_end:
 
 	.balign	32
 syscall_entry:
+	medium_priority %r9
 	ld	%r10, CPU_FRAME(%r13)
 	std	%r1, TF_R(1)(%r10)
 	.irp	n, 0,2,3,4,5,6,7,8
@@ -215,6 +223,7 @@ trap_entry:
 	std	%r9, SCRATCH(4)(%r13)
 	andi.	%r9, %r11, MSR_PR
 	beq	from_kernel
+	medium_priority %r9
 	ld	%r9, CPU_FRAME(%r13)
 	std	%r1, TF_R(1)(%r9)
 	addi	%r1, %r9, -STACK_HEADER
@@ -280,7 +289,11 @@ arch_switch:
 	stdu	%r1, -SWITCH_FRAME(%r1)
 	each_saved std, %r1, STACK_HEADER - 14 * 8
 	std	%r1, TASK_SP(%r3)
+	mfspr	%r6, SPR_VRSAVE			/* no bit of MSR keeps programs from it */
+	lwz	%r7, TASK_VRSAVE(%r4)
 	ld	%r5, CPU_FRAME(%r13)
+	stw	%r6, TASK_VRSAVE(%r3)
+	mtspr	SPR_VRSAVE, %r7
 	ld	%r6, TF_MSR(%r5)
 	andi.	%r7, %r6, MSR_FP
 	bne	2f				/* the registers are prev's */
@@ -300,7 +313,7 @@ arch_switch:
 	ori	%r7, %r7, MSR_FP_ALL@l
 	andc	%r6, %r6, %r7
 	std	%r6, TF_MSR(%r5)
-	bl	ppc_fp_save			/* changes r0, r5 and r6 only */
+	bl	ppc_fp_save			/* changes r5 and r6 only */
 	b	1b
 
 	/*

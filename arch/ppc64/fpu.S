@@ -1,6 +1,5 @@
 /*
- * Floating-point and vector registers, all 64 VSX registers with FPSCR, VSCR and VRSAVE, to and from struct
- * arch_thread.
+ * Floating-point and vector registers, all 64 VSX registers with FPSCR and VSCR, to and from struct arch_thread.
  */
 #include <asm/layout.h>
 
@@ -29,7 +28,7 @@
 	.endm
 
 	.text
-	/* r3: struct task. Changes r0, r5 and r6 only. */
+	/* r3: struct task. Changes r5 and r6 only. */
 	.globl	ppc_fp_save
 	.type	ppc_fp_save, @function
 ppc_fp_save:
@@ -39,8 +38,6 @@ ppc_fp_save:
 	stfd	%f0, TASK_FPSCR(%r3)
 	mfvscr	%v0
 	stxv	%vs32, TASK_VSCR(%r3)
-	mfspr	%r0, SPR_VRSAVE
-	stw	%r0, TASK_VRSAVE(%r3)
 	lxv	%vs0, TASK_VSR(%r3)
 	lxv	%vs32, TASK_VSR + 32 * 16(%r3)
 	fp_off
@@ -55,8 +52,6 @@ ppc_fp_load:
 	mtfsf	0xff, %f0, 1, 0
 	lxv	%vs32, TASK_VSCR(%r3)
 	mtvscr	%v0
-	lwz	%r0, TASK_VRSAVE(%r3)
-	mtspr	SPR_VRSAVE, %r0
 	each_vsr lxv
 	fp_off
 	blr

@@ -1,7 +1,7 @@
 /*
  * First instructions of the boot CPU and of the others, and calls of firmware: all code that may run in real mode or in
- * the other byte order. Addresses are taken relative to where the code lies; what it must know of the rest of the image
- * stands in the table `links`, as linked.
+ * the other byte order. Addresses come from the TOC, which is found by where the code runs: physical ones while the MMU
+ * is off, afterwards the linked ones.
  *
  * The boot CPU comes with the MMU off, at whatever address (a multiple of 4 KiB) the image was loaded:
  *   pseries	from Open Firmware, 32-bit big-endian, r5 = its client interface
@@ -38,24 +38,24 @@
 191:
 	.endm
 
-	/* \reg = where the image's first byte is, as this code is addressed; changes LR */
-	.macro	image_base reg
+	/* r2 = the TOC as this code is addressed; changes LR */
+	.macro	find_toc
 	bcl	20, 31, 192f
-192:	mflr	\reg
-	addi	\reg, \reg, _start - 192b
+192:	mflr	2
+	addis	2, 2, (.TOC. - 192b)@ha
+	addi	2, 2, (.TOC. - 192b)@l
 	.endm
 
-	/* \reg = something of the table `links`, as linked */
-	.macro	linked reg, what, base
-	ld	\reg, \what - _start(\base)
+	/* \reg = where something of the image is, likewise */
+	.macro	at reg, what
+	addis	\reg, 2, \what@toc@ha
+	addi	\reg, \reg, \what@toc@l
 	.endm
 
-	/* \reg = the same as this code is addressed; changes \tmp */
-	.macro	here reg, what, base, tmp
-	linked	\reg, \what, \base
-	linked	\tmp, l_text, \base
-	subf	\reg, \tmp, \reg
-	add	\reg, \reg, \base
+	/* The start of the back chain */
+	.macro	end_of_chain
+	li	0, 0
+	std	0, 0(1)
 	.endm
 
 	.section .head.text, "ax"
@@ -64,51 +64,46 @@ _start:
 	set_endian
 	mr	31, 3
 	mr	30, 5
-	mr	29, 8
-	mr	28, 9
-	image_base 27
-	here	4, l_bss, 27, 6
-	here	5, l_end, 27, 6
+	mr	6, 8
+	mr	7, 9
+	find_toc
+	at	4, _bss_start
+	at	5, _end
 	li	0, 0
 1:	std	0, 0(4)
 	addi	4, 4, 8
 	cmpld	4, 5
 	blt	1b
 
-	here	7, l_fw_save, 27, 6
-	std	27, FW_SAVE_PHYS(7)
-	linked	6, l_text, 27
-	subf	26, 6, 27			/* from linked to physical */
-	linked	2, l_toc, 27
-	add	2, 2, 26
-	linked	1, l_stack, 27
-	add	1, 1, 26
-	std	0, 0(1)
-	mr	3, 27
+	at	3, _start
+	at	8, fw_save
+	std	3, FW_SAVE_PHYS(8)
+	at	1, boot_stack_top
+	end_of_chain
 	mr	4, 5
 	mr	5, 30
-	mr	6, 29
-	mr	7, 28
 	bl	ppc_early
 	nop
-	linked	2, l_toc, 27
-	linked	1, l_stack, 27
-	linked	13, l_boot_cpu, 27
-	linked	25, l_init_task, 27
-	linked	4, l_boot_high, 27
-	b	go_virtual
-
-boot_high:
-	li	0, 0
-	std	0, 0(1)
-	std	25, CPU_CURRENT(13)
+	bl	go_virtual
+	find_toc
+	at	1, boot_stack_top
+	at	13, boot_cpu
+	at	4, init_task
+	end_of_chain
+	std	4, CPU_CURRENT(13)
 	mr	3, 31
-	mr	4, 30
 	bl	ppc_setup
 	nop
 
-	/* To r4 with the MMU on. */
+	/* Return to where the caller is linked, with the MMU on. Changes r5-r7. */
 go_virtual:
+	mflr	7
+	at	5, _start
+	subf	7, 5, 7
+	lis	5, KERNEL_BASE_HIGH@h
+	ori	5, 5, KERNEL_BASE_HIGH@l
+	sldi	5, 5, 32
+	add	7, 7, 5
 	mfmsr	5
 	li	6, 0
 	mtmsrd	6, 1
@@ -116,7 +111,7 @@ go_virtual:
 	ori	6, 6, MSR_EE | MSR_FP | MSR_PR
 	andc	5, 5, 6
 	ori	5, 5, MSR_ME | MSR_IR | MSR_DR | MSR_RI
-	mtsrr0	4
+	mtsrr0	7
 	mtsrr1	5
 	rfid
 
@@ -125,22 +120,23 @@ go_virtual:
 	.globl	ppc_cpu_entry
 ppc_cpu_entry:
 	set_endian
-	image_base 27
+	find_toc
 	mfmsr	5
 	rldicl.	5, 5, 4, 63			/* HV */
 	beq	1f
 	mfspr	3, SPR_PIR
-	here	7, l_start_lpcr, 27, 6
+	at	7, ppc_start_lpcr
 	ld	8, 0(7)
-	ld	9, 8(7)
+	at	7, ppc_start_ptcr
+	ld	9, 0(7)
 	li	10, 0
 	mtspr	SPR_LPCR, 8
 	mtspr	SPR_LPID, 10
 	mtspr	SPR_PTCR, 9
 	isync
 	bl	ppc_flush_all_sets
-1:	here	7, l_starting, 27, 6
-	here	8, l_starting_end, 27, 6
+1:	at	7, ppc_starting
+	at	8, ppc_starting + 16 * MAX_CPUS
 2:	ld	13, 8(7)
 	lwsync
 	ld	9, 0(7)
@@ -155,35 +151,35 @@ ppc_cpu_entry:
 4:	li	5, 1				/* user addresses: the empty tree (mmu.c) */
 	mtspr	SPR_PIDR, 5
 	isync
-	linked	2, l_toc, 27
-	linked	4, l_cpu_high, 27
-	b	go_virtual
-
-cpu_high:
+	bl	go_virtual
+	find_toc
 	ld	3, CPU_CURRENT(13)
 	ld	1, TASK_KSTACK(3)
 	addi	1, 1, (1 << KSTACK_SHIFT) - TF_SIZE - STACK_HEADER
-	li	0, 0
-	std	0, 0(1)
+	end_of_chain
 	bl	ppc_secondary
 	nop
 
 	/*
 	 * Hypervisor mode, MMU off: firmware may have left translations in the TLB. Every set, partition-scoped and
-	 * process-scoped, by tlbiel with IS = 3 and RIC = 2. Changes r5-r7, CTR, CR0.
+	 * process-scoped, by tlbiel with IS = 3; walk caches and table entries go with the first set (RIC = 2), the
+	 * ERAT with slbia. Changes r5-r7, CTR.
 	 */
 	.globl	ppc_flush_all_sets
 ppc_flush_all_sets:
-	li	5, 128
+	li	5, 127
 	mtctr	5
 	li	6, 3 << 10
 	li	7, 0
 	ptesync
-1:	tlbiel	6, 7, 2, 0, 1
+	tlbiel	6, 7, 2, 0, 1
 	tlbiel	6, 7, 2, 1, 1
-	addi	6, 6, 1 << 12
+1:	addi	6, 6, 1 << 12
+	tlbiel	6, 7, 0, 0, 1
+	tlbiel	6, 7, 0, 1, 1
 	bdnz	1b
 	ptesync
+	slbia	7
 	isync
 	blr
 
@@ -206,10 +202,22 @@ ppc_firmware:
 	std	\n, at(1)
 	.set	at, at + 8
 	.endr
-	image_base 27
-	here	26, l_fw_save, 27, 4
+	bl	1f
+	ld	2, STACK_HEADER(1)
+	.set	at, STACK_HEADER + 8
+	.irp	n, 13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
+	ld	\n, at(1)
+	.set	at, at + 8
+	.endr
+	addi	1, 1, FW_FRAME
+	lwz	0, 8(1)
+	mtcr	0
+	ld	0, 16(1)
+	mtlr	0
+	blr
+1:	at	26, fw_save
 	mfmsr	25
-	addi	4, 27, firmware_done - _start
+	mflr	4
 	std	1, FW_SAVE_R1(26)
 	std	25, FW_SAVE_MSR(26)
 	std	4, FW_SAVE_NIP(26)
@@ -239,57 +247,21 @@ ppc_firmware:
 	rfid
 firmware_back:
 	set_endian
-	image_base 27
-	here	26, l_fw_save, 27, 4
+	find_toc
+	at	26, fw_save
 	ld	1, FW_SAVE_R1(26)
 	ld	25, FW_SAVE_MSR(26)
 	ld	4, FW_SAVE_NIP(26)
 	mtsrr0	4
 	mtsrr1	25
 	rfid
-firmware_done:
-	ld	2, STACK_HEADER(1)
-	.set	at, STACK_HEADER + 8
-	.irp	n, 13,14,15,16,17,18,19,20,21,22,23,24,25,26,27,28,29,30,31
-	ld	\n, at(1)
-	.set	at, at + 8
-	.endr
-	addi	1, 1, FW_FRAME
-	lwz	0, 8(1)
-	mtcr	0
-	ld	0, 16(1)
-	mtlr	0
-	blr
-
-	.balign	8
-links:
-l_text:		.quad	_text
-l_bss:		.quad	_bss_start
-l_end:		.quad	_end
-l_toc:		.quad	.TOC.
-l_stack:	.quad	boot_stack + (1 << KSTACK_SHIFT) - TF_SIZE - STACK_HEADER
-l_boot_cpu:	.quad	boot_cpu
-l_init_task:	.quad	init_task
-l_boot_high:	.quad	boot_high
-l_cpu_high:	.quad	cpu_high
-l_fw_save:	.quad	fw_save
-l_starting:	.quad	ppc_starting
-l_starting_end:	.quad	ppc_starting + 16 * MAX_CPUS
-l_start_lpcr:	.quad	ppc_start_lpcr
 
 	.bss
 	.balign	16
 	.globl	boot_stack
 boot_stack:
-	.skip	1 << KSTACK_SHIFT
+	.skip	(1 << KSTACK_SHIFT) - TF_SIZE - STACK_HEADER
+boot_stack_top:
+	.skip	TF_SIZE + STACK_HEADER
 fw_save:
 	.skip	FW_SAVE_SIZE
-	.globl	ppc_starting
-ppc_starting:
-	.skip	16 * MAX_CPUS
-	.globl	ppc_start_lpcr
-ppc_start_lpcr:
-	.skip	8
-	.globl	ppc_start_ptcr
-ppc_start_ptcr:					/* follows ppc_start_lpcr */
-	.skip	8

@@ -38,10 +38,14 @@
 #define IS_PID (1ull << 10) /* all of a PID */
 #define IS_ALL (2ull << 10) /* all of the partition */
 #define SET    (1ull << 12)
+#define POWER9_SETS 128u
+
+/* An address that nothing is mapped at, by pages of 64 KiB. */
+#define RB_UNUSED (0xffffffffff000ull | 5ull << 5)
 
 /* Words of the process table: the tree's root, and one that radix trees do not use. */
 static u64 *process_table;
-static u64 tlb_sets; /* that take a tlbiel each; a multiple of 8 */
+static bool power9;
 
 static spinlock_t pid_lock = SPINLOCK_INIT(RANK_IPI);
 static unsigned long pid_used[BITS_TO_LONGS(NR_PIDS)];	/* pid_lock. In use or dirty */
@@ -58,11 +62,6 @@ static inline void ptesync(void)
 	__asm__ volatile("ptesync" : : : "memory");
 }
 
-static inline void tlbie_done(void)
-{
-	__asm__ volatile("eieio\n\ttlbsync\n\tptesync" : : : "memory");
-}
-
 static inline u64 rs_of(u64 pid)
 {
 	return pid << 32;
@@ -76,7 +75,11 @@ static inline u64 rb_page(uintptr_t va, unsigned shift)
 	return (va & PAGE_MASK) | ap << 5;
 }
 
-/* Newer ones drop all sets of the TLB at once, POWER9 takes a tlbiel for each; walk caches go with the first. */
+/*
+ * Newer ones drop all sets of the TLB at once, POWER9 takes a tlbiel for each; walk caches go with the first. None of
+ * that reaches the ERAT, the small TLB in front, as a tlbiel of a page does: slbia drops from it what any PID but 0 put
+ * there (IH = 3), or everything (7).
+ */
 static void local_sets(u64 is, u64 pid, bool tables)
 {
 	u64 rs = rs_of(pid);
@@ -86,30 +89,37 @@ static void local_sets(u64 is, u64 pid, bool tables)
 		tlbiel(is, rs, RIC_ALL);
 	else
 		tlbiel(is, rs, RIC_TLB);
-	for (u64 rb = is, end = is + tlb_sets * SET; rb < end; rb += 8 * SET) {
-		tlbiel(rb, rs, RIC_TLB);
-		tlbiel(rb + SET, rs, RIC_TLB);
-		tlbiel(rb + 2 * SET, rs, RIC_TLB);
-		tlbiel(rb + 3 * SET, rs, RIC_TLB);
-		tlbiel(rb + 4 * SET, rs, RIC_TLB);
-		tlbiel(rb + 5 * SET, rs, RIC_TLB);
-		tlbiel(rb + 6 * SET, rs, RIC_TLB);
-		tlbiel(rb + 7 * SET, rs, RIC_TLB);
+	if (power9) {
+#pragma GCC unroll 8
+		for (u64 set = 0; set < POWER9_SETS; set++)
+			tlbiel(is + set * SET, rs, RIC_TLB);
 	}
 	ptesync();
+	if (pid)
+		__asm__ volatile("slbia 3\n\tisync" : : : "memory");
+	else
+		__asm__ volatile("slbia 7\n\tisync" : : : "memory");
 }
 
 void tlb_local_all(void)
 {
 	local_sets(IS_ALL, 0, true);
-	__asm__ volatile("isync" : : : "memory");
 }
 
-static void broadcast_all(void)
+/*
+ * After one or more tlbie for a PID. POWER9's may pass by ERATs of CPUs that are changing their PID at that moment, and
+ * may finish before stores that still use the translation (up to DD2.2): one for PID 0, which no filter holds back, and
+ * a second one for the PID itself make up for it. rb: the last page; or, with `many`, any page.
+ */
+static void tlbie_done(u64 rb, u64 pid, bool many)
 {
-	ptesync();
-	tlbie(IS_ALL, 0ull, RIC_ALL);
-	tlbie_done();
+	if (power9) {
+		ptesync();
+		tlbie(many ? IS_PID : rb, rs_of(0), RIC_TLB);
+		ptesync();
+		tlbie(rb, rs_of(pid), RIC_TLB);
+	}
+	__asm__ volatile("eieio\n\ttlbsync\n\tptesync" : : : "memory");
 }
 
 /* Whose translations? False: it has no PID, hence none. */
@@ -117,19 +127,6 @@ static inline bool pid_of(const struct mm *mm, u64 *pid)
 {
 	*pid = !mm || mm == &init_mm ? PID_KERNEL : READ_ONCE(mm->arch.pid);
 	return *pid || !mm || mm == &init_mm;
-}
-
-void tlb_local_page(struct mm *mm, uintptr_t va)
-{
-	tlb_local_range(mm, va, va + PAGE_SIZE, PAGE_SHIFT, false);
-}
-
-void tlb_local_mm(struct mm *mm)
-{
-	u64 pid;
-
-	if (pid_of(mm, &pid))
-		local_sets(IS_PID, pid, true);
 }
 
 void tlb_local_range(struct mm *mm, uintptr_t start, uintptr_t end, unsigned shift, bool tables)
@@ -150,30 +147,19 @@ void tlb_local_range(struct mm *mm, uintptr_t start, uintptr_t end, unsigned shi
 
 void tlb_broadcast_range(struct mm *mm, uintptr_t start, uintptr_t end, unsigned shift, bool tables)
 {
-	u64 pid;
+	u64 pid, rb = RB_UNUSED, pages = (end - start) >> shift;
 
 	if (!pid_of(mm, &pid))
 		return;
 	ptesync();
 	if (tables)
 		tlbie(IS_PID, rs_of(pid), RIC_ALL);
-	else if (tlb_local_range_is_full((end - start) >> shift))
+	else if (tlb_local_range_is_full(pages))
 		tlbie(IS_PID, rs_of(pid), RIC_TLB);
 	else
 		for (uintptr_t va = start; va < end; va += 1ul << shift)
-			tlbie(rb_page(va, shift), rs_of(pid), RIC_TLB);
-	tlbie_done();
-}
-
-void tlb_broadcast_mm(struct mm *mm)
-{
-	u64 pid;
-
-	if (!pid_of(mm, &pid))
-		return;
-	ptesync();
-	tlbie(IS_PID, rs_of(pid), RIC_ALL);
-	tlbie_done();
+			tlbie(rb = rb_page(va, shift), rs_of(pid), RIC_TLB);
+	tlbie_done(rb, pid, tables || pages > 1);
 }
 
 /* ---- PIDs */
@@ -185,7 +171,9 @@ void arch_mm_init(struct mm *mm)
 
 static void recycle_pids(void)
 {
-	broadcast_all();
+	ptesync();
+	tlbie(IS_ALL, 0ull, RIC_ALL);
+	tlbie_done(RB_UNUSED, PID_KERNEL, true);
 	for (unsigned i = 0; i < ARRAY_SIZE(pid_used); i++) {
 		pid_used[i] &= ~pid_dirty[i];
 		pid_dirty[i] = 0;
@@ -273,8 +261,7 @@ void arch_load_kernel_root(u64 root)
 
 void ppc_mmu_init(void)
 {
-	if (mfspr(SPR_PVR) >> 16 == 0x4e)
-		tlb_sets = 128;
+	power9 = mfspr(SPR_PVR) >> 16 == PVR_POWER9;
 	init_mm.arch.pid = PID_EMPTY;
 	pid_used[0] = 1ul << PID_KERNEL | 1ul << PID_EMPTY;
 }

@@ -4,31 +4,21 @@
 #include <asm/layout.h>
 
 	.text
-/* void clear_page(void *page): eight cache blocks a round; their size comes from the device tree (a power of two). */
+/* void clear_page(void *page): eight cache blocks a round */
 	.globl	clear_page
 	.balign	32
 clear_page:
-	addis	4, 2, ppc_dcache_block@toc@ha
-	ld	4, ppc_dcache_block@toc@l(4)
-	sldi	5, 4, 1
-	add	6, 5, 4
-	sldi	7, 4, 2
-	add	8, 7, 4
-	add	9, 7, 5
-	add	10, 7, 6
-	sldi	11, 4, 3
-	addi	12, 3, 4096
+	.irp	n, 4,5,6,7,8,9,10
+	li	\n, (\n - 3) * CACHE_BLOCK
+	.endr
+	li	0, 4096 / CACHE_BLOCK / 8
+	mtctr	0
 1:	dcbz	0, 3
-	dcbz	4, 3
-	dcbz	5, 3
-	dcbz	6, 3
-	dcbz	7, 3
-	dcbz	8, 3
-	dcbz	9, 3
-	dcbz	10, 3
-	add	3, 3, 11
-	cmpld	3, 12
-	blt	1b
+	.irp	n, 4,5,6,7,8,9,10
+	dcbz	\n, 3
+	.endr
+	addi	3, 3, 8 * CACHE_BLOCK
+	bdnz	1b
 	blr
 
 /* void copy_page(void *dst, const void *src) */

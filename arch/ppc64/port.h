@@ -13,7 +13,6 @@ struct trapframe;
 
 /* What one kind of machine does in its own way. Called with the MMU on; interrupts may be on unless said otherwise. */
 struct platform {
-	const char *name;
 	void (*putc)(char c);		       /* any context; callers keep each other apart */
 	int (*getc)(void);		       /* a character or -1 */
 	int (*console_irq)(void);	       /* its number for arch_irq_enable(); NULL or -ENODEV: it is polled */
@@ -25,18 +24,21 @@ struct platform {
 	void (*idle)(void);		       /* interrupts off: wait for one and take it; leaves them off */
 	int (*irq_enable)(unsigned irq);       /* or NULL, both */
 	void (*irq_disable)(unsigned irq);
-	void (*power_off)(int status); /* returns if there is no way */
-	void (*reboot)(void);
+	void (*leave)(bool reboot); /* or switch off; returns if there is no way */
 	u64 (*wall_clock)(void); /* seconds since 1970, or 0 */
 };
 
 extern const struct platform pseries_platform, powernv_platform;
 extern const struct platform *ppc_platform; /* set by the first C code with the MMU on */
 
+#define PVR_POWER9 0x4e /* upper half of the register; the lowest version with radix trees */
+
 /* early.c: runs before the MMU is on */
 extern u64 ppc_kernel_phys; /* where the image was loaded */
 extern bool ppc_hv;	    /* we run in hypervisor mode (powernv) */
 void ppc_early(u64 text, u64 end, u64 of_entry, u64 opal_base, u64 opal_entry);
+/** Say why this machine can not be used, and switch off. MMU off. */
+void ppc_refuse(const char *why) __noreturn;
 /** Let the early direct map cover the GiB that a physical address lies in. Before kernel_main() only. */
 void ppc_early_map(u64 pa);
 
@@ -50,7 +52,9 @@ static inline u64 ppc_image_phys(const void *p)
 
 /* setup.c */
 extern const void *ppc_fdt; /* the device tree, in the direct map; checked */
-void ppc_setup(u64 fdt, u64 of_entry) __noreturn;
+void ppc_setup(u64 fdt) __noreturn;
+/** A number that the device tree says about all CPUs; 0 if it does not. */
+u64 ppc_cpu_prop(const char *name);
 
 /* of.c: Open Firmware's client interface, usable until of_quiesce(); MMU on or off */
 void of_init(u64 entry);
@@ -63,16 +67,20 @@ u32 of_prop_u32(const char *path, const char *name);
 void of_quiesce(void);
 
 /* pseries.c */
-void pseries_refuse(const char *why) __noreturn;	  /* say why and switch off; MMU off */
+void pseries_putc(char c);				  /* MMU on or off */
+void pseries_early_off(void);				  /* MMU off; returns if it can not */
 u64 pseries_register_table(u64 phys, unsigned size_log2); /* process table; 0 or an error */
 void pseries_early_init(void);				  /* little-endian interrupts; RTAS from Open Firmware */
 
 /* powernv.c */
 void powernv_init(u64 opal_base, u64 opal_entry);
-void powernv_refuse(const char *why) __noreturn; /* as above */
+void powernv_early_putc(char c); /* MMU off, both */
+void powernv_early_off(void);
 /** Little-endian interrupts, radix translation by these physical tables; MMU off. */
 void powernv_early_mmu(u64 root, u64 process_table, unsigned size_log2);
 void powernv_set_table(u64 root, u64 process_table, unsigned size_log2);
+/** This CPU reports an error that firmware may repair (time base, ...). Interrupts are off. */
+void powernv_maintenance(void);
 
 /* mmu.c */
 void ppc_mmu_init(void);
@@ -85,18 +93,11 @@ static inline u64 ppc_process_entry(u64 root)
 
 /* time.c */
 void ppc_time_init(u64 frequency);
-u64 ppc_seconds(u32 year, u32 month, u32 day); /* from 1970 to the beginning of that day */
 void ppc_decrementer(void);
 
 /* smp.c */
 void ppc_cpu_setup(void); /* what a CPU needs before it can take a trap */
 void ppc_secondary(void) __noreturn;
-/** Interrupts of the machine: external, decrementer, doorbells. Between irq_enter() and irq_exit(). */
-void ppc_interrupt(struct trapframe *tf, unsigned vector);
-void ppc_cache_init(u64 dcache, u64 icache); /* bytes of a cache block */
-
-/* cpuinfo.c */
-void ppc_cpu_describe(unsigned cpu, int node);
 
 /* console.c */
 void ppc_console_interrupt(void);
@@ -111,7 +112,7 @@ struct ppc_start {
 	u64 hwid;
 	struct cpu *cpu; /* written last; NULL: not asked for yet */
 };
-extern struct ppc_start ppc_starting[];
+extern struct ppc_start ppc_starting[];  /* smp.c, as the next two */
 extern char boot_stack[], ppc_cpu_entry[];
 extern u64 ppc_start_lpcr, ppc_start_ptcr; /* for secondaries in hypervisor mode */
 void ppc_flush_all_sets(void);		   /* hypervisor mode: the TLB as firmware left it */
@@ -120,9 +121,6 @@ void ppc_flush_all_sets(void);		   /* hypervisor mode: the TLB as firmware left 
  * MMU on or off.
  */
 s64 ppc_firmware(const struct fw_call *c);
-
-/* page.S */
-extern u64 ppc_dcache_block;
 
 /* ---- ABI half ---- */
 

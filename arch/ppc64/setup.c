@@ -50,20 +50,24 @@ static bool thread(int node, int i, u64 *hwid)
 	return true;
 }
 
-static void describe(unsigned cpu, int node)
+/* Nodes of caches may stand beside those of CPUs. */
+static int first_cpu(void)
 {
-	u32 hz = 0, dcache = 0, icache = 0;
+	int node;
+	u64 hwid;
 
-	ppc_cpu_describe(cpu, node);
-	if (cpu)
-		return;
-	(void)fdt_prop_u32(ppc_fdt, node, "timebase-frequency", &hz);
-	(void)fdt_prop_u32(ppc_fdt, node, "d-cache-block-size", &dcache);
-	(void)fdt_prop_u32(ppc_fdt, node, "i-cache-block-size", &icache);
-	if (!hz)
-		panic("the device tree has no timebase-frequency");
-	ppc_time_init(hz);
-	ppc_cache_init(dcache, icache);
+	fdt_for_each_child(node, ppc_fdt, fdt_find_path(ppc_fdt, "/cpus"))
+		if (thread(node, 0, &hwid))
+			break;
+	return node;
+}
+
+u64 ppc_cpu_prop(const char *name)
+{
+	u64 value = 0;
+
+	(void)fdt_prop_u64(ppc_fdt, first_cpu(), name, &value);
+	return value;
 }
 
 /* A guest is started on the first one. */
@@ -73,7 +77,7 @@ static u64 boot_hwid(void)
 
 	if (ppc_hv)
 		return mfspr(SPR_PIR);
-	(void)thread(fdt_first_child(ppc_fdt, fdt_find_path(ppc_fdt, "/cpus")), 0, &hwid);
+	(void)thread(first_cpu(), 0, &hwid);
 	return hwid;
 }
 
@@ -113,7 +117,7 @@ static void clear_used_memory(void)
 }
 
 /** First C code with the MMU on: boot CPU, on boot_stack, interrupts off. */
-void ppc_setup(u64 fdt, u64 of_entry)
+void ppc_setup(u64 fdt)
 {
 	const char *firmware;
 	long size;
@@ -122,8 +126,8 @@ void ppc_setup(u64 fdt, u64 of_entry)
 	boot_info.kernel_phys = ppc_kernel_phys;
 	boot_info.early_limit = 1ull << 30;
 	ppc_mmu_init();
-	ppc_platform = of_entry ? &pseries_platform : &powernv_platform;
-	if (of_entry) {
+	ppc_platform = ppc_hv ? &powernv_platform : &pseries_platform;
+	if (!ppc_hv) {
 		fdt = of_flatten();
 		pseries_early_init();
 	}
@@ -135,16 +139,21 @@ void ppc_setup(u64 fdt, u64 of_entry)
 	size = fdt ? fdt_check(ppc_fdt, FDT_MAX) : -1;
 	if (size < 0)
 		panic("no valid device tree at %#llx", (unsigned long long)fdt);
+	if (!ppc_cpu_prop("timebase-frequency"))
+		panic("the device tree has no timebase-frequency");
+	ppc_time_init(ppc_cpu_prop("timebase-frequency"));
+	if (ppc_cpu_prop("d-cache-block-size") != CACHE_BLOCK || ppc_cpu_prop("i-cache-block-size") != CACHE_BLOCK)
+		panic("cache blocks are not of %u bytes", CACHE_BLOCK);
 	boot_info.fdt = fdt;
 	boot_reserve(fdt, (u64)size);
 	boot_reserve(0, VECTORS_SIZE);
 	boot_reserve(ppc_kernel_phys, (u64)(_end - _text));
 	fdt_boot_memory(ppc_fdt, node_of, NULL);
 	fdt_boot_chosen(ppc_fdt);
-	fdt_boot_cpus(ppc_fdt, boot_hwid(), node_of, thread, describe);
+	fdt_boot_cpus(ppc_fdt, boot_hwid(), node_of, thread, NULL);
 	firmware = fdt_prop_string(ppc_fdt, fdt_find_path(ppc_fdt, "/openprom"), "model");
 	boot_info.loader = ppc_hv ? "OPAL" : firmware ? firmware : "Open Firmware";
-	if (of_entry)
+	if (!ppc_hv)
 		clear_used_memory();
 	kernel_main();
 }

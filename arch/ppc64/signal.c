@@ -80,8 +80,7 @@ static int put_fp_state(struct signal_frame __user *frame, const struct arch_thr
 	}
 	upper[32] = th->fpscr;
 	if (copy_to_user(&frame->uc.mc.fpr, upper, sizeof(upper)) || copy_to_user(&v->low, low, sizeof(low)) ||
-	    copy_to_user(&v->vr, &th->vsr[32], sizeof(v->vr)) || copy_to_user(&v->vscr, &th->vscr, sizeof(v->vscr)) ||
-	    copy_to_user(&v->vrsave, &th->vrsave, sizeof(v->vrsave)))
+	    copy_to_user(&v->vr, &th->vsr[32], sizeof(v->vr)) || copy_to_user(&v->vscr, &th->vscr, sizeof(v->vscr)))
 		return -EFAULT;
 	return 0;
 }
@@ -104,6 +103,7 @@ int arch_signal_frame(struct trapframe *tf, struct ksignal *ksig, const sigset *
 	} mc_head = { .sig = ksig->sig, .handler = ksig->handler, .oldmask = *saved, .regs = (uintptr_t)&mc->gpr };
 	const u64 pointers[2] = { (uintptr_t)&frame->info, (uintptr_t)&frame->uc };
 	const u64 v_regs = (uintptr_t)vectors_of(frame), back_chain = tf->gpr[1];
+	const u32 vrsave = (u32)mfspr(SPR_VRSAVE);
 
 	ppc_fp_sync();
 	ppc_fp_drop();
@@ -113,6 +113,7 @@ int arch_signal_frame(struct trapframe *tf, struct ksignal *ksig, const sigset *
 	    copy_to_user(&mc->gpr, tf, sizeof(*tf)) ||
 	    clear_user((char *)&mc->gpr + sizeof(*tf), sizeof(mc->gpr) - sizeof(*tf)) ||
 	    copy_to_user(&mc->v_regs, &v_regs, sizeof(v_regs)) ||
+	    copy_to_user(&vectors_of(frame)->vrsave, &vrsave, sizeof(vrsave)) ||
 	    copy_to_user(&frame->pinfo, pointers, sizeof(pointers)) ||
 	    copy_to_user(&frame->info, &ksig->info, sizeof(frame->info)) ||
 	    copy_to_user((void *)sp, &back_chain, sizeof(back_chain)) ||
@@ -138,6 +139,7 @@ static int get_fp_state(struct arch_thread *th, const struct mcontext __user *mc
 {
 	const struct vector_state __user *v;
 	u64 upper[33], low[32], v_regs;
+	u32 vrsave = 0;
 
 	if (copy_from_user(upper, &mc->fpr, sizeof(upper)) || copy_from_user(&v_regs, &mc->v_regs, sizeof(v_regs)))
 		return -EFAULT;
@@ -148,11 +150,12 @@ static int get_fp_state(struct arch_thread *th, const struct mcontext __user *mc
 	}
 	if (v && msr & MSR_VEC &&
 	    (copy_from_user(&th->vsr[32], &v->vr, sizeof(v->vr)) ||
-	     copy_from_user(&th->vscr, &v->vscr, sizeof(v->vscr)) ||
-	     copy_from_user(&th->vrsave, &v->vrsave, sizeof(v->vrsave))))
+	     copy_from_user(&th->vscr, &v->vscr, sizeof(v->vscr))))
 		return -EFAULT;
-	if (v && msr & MSR_VSX && copy_from_user(low, &v->low, sizeof(low)))
+	if (v && ((msr & MSR_VSX && copy_from_user(low, &v->low, sizeof(low))) ||
+		  copy_from_user(&vrsave, &v->vrsave, sizeof(vrsave))))
 		return -EFAULT;
+	mtspr(SPR_VRSAVE, vrsave);
 	for (int i = 0; i < 32; i++) {
 		th->vsr[i][1] = upper[i];
 		th->vsr[i][0] = low[i];

@@ -1,6 +1,5 @@
 /*
- * Other CPUs and interrupts: starting, IPIs, what the interrupts of the machine are for; keeping instruction fetch up
- * to date.
+ * Other CPUs: starting, IPIs; interrupts of devices; keeping instruction fetch up to date.
  */
 #include <arch/boot.h>
 #include <arch/irq.h>
@@ -10,24 +9,18 @@
 #include "arch/ppc64/port.h"
 #include "kernel/cpu.h"
 #include "kernel/entry.h"
-#include "kernel/ipi.h"
-#include "kernel/printk.h"
 #include "lib/atomic.h"
 #include "lib/errno.h"
 
-#define VEC_EXTERNAL	0x500
-#define VEC_DECREMENTER 0x900
-#define VEC_HV_DOORBELL 0xe80
-
-static_assert(MAX_CPUS == NR_CPUS, "head.S has room for as many");
+static_assert(MAX_CPUS == NR_CPUS && KERNEL_BASE == (u64)KERNEL_BASE_HIGH << 32, "head.S");
 static_assert(offsetof(struct fw_call, entry) == FW_ENTRY && offsetof(struct fw_call, msr_clear) == FW_MSR_CLEAR &&
 		      offsetof(struct fw_call, r[9]) == FW_R(9) && sizeof(struct ppc_start) == 16,
 	      "head.S");
 
-DEFINE_PER_CPU(static char __aligned(16), overflow_stack[OVERFLOW_STACK_SIZE]);
+struct ppc_start ppc_starting[MAX_CPUS];
+u64 ppc_start_lpcr, ppc_start_ptcr;
 
-u64 ppc_dcache_block = 128;
-static u64 icache_block = 128;
+DEFINE_PER_CPU(static char __aligned(16), overflow_stack[OVERFLOW_STACK_SIZE]);
 
 int arch_cpu_start(struct cpu *c)
 {
@@ -75,27 +68,6 @@ void arch_send_ipi_one(unsigned cpu)
 	ppc_platform->send_ipi(boot_info.hwid[cpu]);
 }
 
-void ppc_interrupt(struct trapframe *tf, unsigned vector)
-{
-	switch (vector) {
-	case VEC_DECREMENTER:
-		ppc_decrementer();
-		break;
-	case VEC_EXTERNAL:
-		if (ppc_platform->external)
-			ppc_platform->external();
-		break;
-	case VEC_HV_DOORBELL:
-		/* What the sender wrote before msgsnd is seen by the handler. */
-		__asm__ volatile("msgsync" : : : "memory");
-		mb();
-		ipi_handler();
-		break;
-	default:
-		panic_trap(tf, "interrupt %#x, which nobody enabled", vector);
-	}
-}
-
 int arch_irq_enable(unsigned irq, bool level)
 {
 	return ppc_platform->irq_enable ? ppc_platform->irq_enable(irq) : -EINVAL;
@@ -112,26 +84,18 @@ void cpu_idle(void)
 	ppc_platform->idle();
 }
 
-void ppc_cache_init(u64 dcache, u64 icache)
-{
-	if (dcache >= 16 && dcache <= 512 && !(dcache & (dcache - 1)))
-		ppc_dcache_block = dcache;
-	if (icache >= 16 && icache <= 512 && !(icache & (icache - 1)))
-		icache_block = icache;
-}
-
 /*
  * icbi reaches all CPUs; what they have fetched ahead is dropped by the context synchronisation of their next return to
  * user mode.
  */
 void icache_sync(void *kva, size_t len)
 {
-	uintptr_t end = (uintptr_t)kva + len;
+	uintptr_t begin = align_down((uintptr_t)kva, (uintptr_t)CACHE_BLOCK), end = (uintptr_t)kva + len;
 
-	for (uintptr_t at = align_down((uintptr_t)kva, ppc_dcache_block); at < end; at += ppc_dcache_block)
+	for (uintptr_t at = begin; at < end; at += CACHE_BLOCK)
 		__asm__ volatile("dcbst 0, %0" : : "r"(at) : "memory");
 	__asm__ volatile("sync" : : : "memory");
-	for (uintptr_t at = align_down((uintptr_t)kva, icache_block); at < end; at += icache_block)
+	for (uintptr_t at = begin; at < end; at += CACHE_BLOCK)
 		__asm__ volatile("icbi 0, %0" : : "r"(at) : "memory");
 	__asm__ volatile("sync\n\tisync" : : : "memory");
 }

@@ -80,7 +80,7 @@ void ppc_fp_drop(void)
 
 void ppc_fp_reset(struct arch_thread *th)
 {
-	memset(&th->vrsave, 0, sizeof(*th) - offsetof(struct arch_thread, vrsave));
+	memset(&th->fpscr, 0, sizeof(*th) - offsetof(struct arch_thread, fpscr));
 	th->vscr[0] = 0x10000; /* non-Java mode, as Linux has it */
 	th->fp_valid = 1;
 }
@@ -102,6 +102,7 @@ int arch_thread_user(struct task *t, const struct trapframe *parent, uintptr_t s
 		ppc_fp_sync();
 		t->thread = current->thread;
 	}
+	t->thread.vrsave = (u32)mfspr(SPR_VRSAVE);
 	new_frame(t, ppc_user_thread);
 	return 0;
 }
@@ -110,6 +111,7 @@ void arch_thread_exec(struct task *t)
 {
 	ppc_fp_drop();
 	t->thread.fp_valid = 0;
+	mtspr(SPR_VRSAVE, 0);
 }
 
 void arch_thread_free(struct task *t) {}
@@ -122,38 +124,29 @@ void arch_start_user(struct trapframe *tf, uintptr_t pc, uintptr_t sp)
 	tf->gpr[12] = pc;
 }
 
-static bool stack_words(uintptr_t fp)
+/* A word that should be on a kernel stack, which panic() can not be sure of: a bad address is no fault. */
+static bool stack_word(const u64 *at, u64 *word)
 {
-	uintptr_t overflow = this_cpu()->arch.overflow, end = fp + sizeof(struct stack_header);
-
-	if (fp % 16 || end < fp)
-		return false;
-	return (fp >= VMALLOC_BASE && end <= VMALLOC_END) ||
-	       (fp >= (uintptr_t)boot_stack && end <= (uintptr_t)boot_stack + KSTACK_SIZE) ||
-	       (end <= overflow && fp >= overflow - OVERFLOW_STACK_SIZE);
+	return (uintptr_t)at >= DIRECT_MAP_BASE && !((uintptr_t)at % sizeof(*at)) && !arch_get_user64(word, at);
 }
 
 bool arch_unwind(uintptr_t *fp, uintptr_t *pc)
 {
 	const struct stack_header *frame = (const struct stack_header *)*fp;
-	uintptr_t up;
+	const struct trapframe *tf = (const struct trapframe *)(frame + 1);
+	u64 link, up;
 
-	if (!stack_words(*fp))
+	if (!stack_word(&frame->link, &link))
 		return false;
-	if (frame->link == (uintptr_t)ppc_kernel_trap_return && stack_words((uintptr_t)(frame + 1))) {
-		const struct trapframe *tf = (const struct trapframe *)(frame + 1);
-
-		*fp = tf->gpr[1];
-		*pc = tf->nip;
-		return true;
+	if (link == (uintptr_t)ppc_kernel_trap_return) {
+		if (!stack_word(&tf->gpr[1], &up) || !stack_word(&tf->nip, &link))
+			return false;
+	} else if (!stack_word(&frame->up, &up) || !stack_word(&((const struct stack_header *)up)->link, &link)) {
+		return false;
 	}
-	up = frame->up;
-	/* Stacks grow down, so the caller's frame lies above; but a trap may have changed the stack. */
-	if (!stack_words(up) || (up <= *fp && (*fp ^ up) < KSTACK_SIZE))
-		return false;
-	*pc = ((const struct stack_header *)up)->link;
 	*fp = up;
-	return *pc != 0;
+	*pc = link;
+	return link != 0;
 }
 
 uintptr_t arch_saved_fp(struct task *t)

@@ -27,7 +27,7 @@ static inline u64 scale(u64 v, u64 by)
 void ppc_time_init(u64 frequency)
 {
 	ns_per_tick = (NSEC_PER_SEC << 32) / frequency;
-	ticks_per_ns = ((frequency << 32) + NSEC_PER_SEC - 1) / NSEC_PER_SEC;
+	ticks_per_ns = ~0ull / ns_per_tick + 1; /* up, so that no timer is early */
 	boot_ticks = cpu_counter();
 }
 
@@ -45,10 +45,15 @@ static void set_decrementer(u64 deadline)
 	mtspr(SPR_DEC, min(left, DEC_MAX));
 }
 
+/* From now on, because what is rounded grows with the time that is converted. */
 void timer_arm(u64 deadline)
 {
-	u64 ticks = deadline > 1ull << 62 ? NEVER : boot_ticks + scale(deadline, ticks_per_ns) + 1;
+	u64 ticks = cpu_counter(), now = scale(ticks - boot_ticks, ns_per_tick);
 
+	if (deadline > 1ull << 62)
+		ticks = NEVER;
+	else if (deadline > now)
+		ticks += scale(deadline - now, ticks_per_ns) + 1;
 	this_cpu()->arch.deadline = ticks;
 	set_decrementer(ticks);
 }
@@ -69,14 +74,6 @@ void ppc_decrementer(void)
 	}
 	timer_disarm();
 	timer_interrupt();
-}
-
-/* The Gregorian calendar, in years that begin in March. */
-u64 ppc_seconds(u32 year, u32 month, u32 day)
-{
-	u32 y = month <= 2 ? year - 1 : year, m = month <= 2 ? month + 9 : month - 3;
-
-	return (365ull * y + y / 4 - y / 100 + y / 400 + (153 * m + 2) / 5 + day - 1 - 719468) * 86400;
 }
 
 u64 arch_wall_clock(void)

@@ -8,6 +8,7 @@
 #include "arch/ppc64/port.h"
 #include "kernel/cpu.h"
 #include "kernel/entry.h"
+#include "kernel/ipi.h"
 #include "kernel/printk.h"
 #include "kernel/signal.h"
 #include "lib/string.h"
@@ -49,6 +50,7 @@ void ppc_trap_cpu_init(void)
 	if (ppc_hv)
 		mtspr(SPR_HFSCR, 3); /* floating point and vectors are not the hypervisor's */
 	mtspr(SPR_AMR, AMR_CLOSED);
+	mtspr(SPR_UAMOR, 0);	     /* no bit of it is a program's to change */
 	mtspr(SPR_IAMR, 1ull << 62); /* the kernel does not execute user pages */
 	__asm__ volatile("isync" : : : "memory");
 }
@@ -66,8 +68,6 @@ static const char *exception_name(u64 vector)
 	case 0xf20:
 	case 0xf40:
 		return "floating point or vectors in the kernel";
-	case 0xe60:
-		return "hypervisor maintenance";
 	default:
 		return "program check";
 	}
@@ -111,23 +111,45 @@ static __always_inline bool page_fault(struct trapframe *tf, unsigned access)
 	return true;
 }
 
+/* What the sender wrote before msgsnd is seen by the handler. */
+static void doorbell(void)
+{
+	__asm__ volatile("msgsync" : : : "memory");
+	mb();
+	ipi_handler();
+}
+
 /* False: not an interrupt of a device, a timer or another CPU. */
 static bool interrupt(struct trapframe *tf)
 {
+	void (*handler)(void) = NULL;
+
 	switch (tf->trap) {
 	case 0x500:
+		handler = ppc_platform->external;
+		break;
 	case 0x900:
+		handler = ppc_decrementer;
+		break;
+	case 0xe60:
+		handler = powernv_maintenance;
+		break;
+	case 0xe80:
+		handler = doorbell;
+		break;
 	case 0x980:
 	case 0xa00:
-	case 0xe80:
 	case 0xea0:
-		irq_enter(tf);
-		ppc_interrupt(tf, (unsigned)tf->trap);
-		irq_exit(tf);
-		return true;
+		break;
 	default:
 		return false;
 	}
+	if (!handler)
+		panic_trap(tf, "interrupt %#llx, which nobody enabled", (unsigned long long)tf->trap);
+	irq_enter(tf);
+	handler();
+	irq_exit(tf);
+	return true;
 }
 
 /* The first use of a floating-point or vector register since the switch. */
@@ -184,7 +206,6 @@ static void user_exception(struct trapframe *tf)
 		break;
 	case 0x100:
 	case 0x200:
-	case 0xe60:
 		panic_trap(tf, "%s", exception_name(tf->trap));
 	default:
 		/* An instruction that nobody knows (0xe40), or of a facility that is off (0xf60, 0xf80). */

@@ -440,6 +440,20 @@ KTEST(arch_cpu, backtrace_ends)
 	KT_EQ(bad, 0);
 }
 
+/* In panic() a frame pointer may be anything: such ones end the backtrace, and nothing else happens. */
+KTEST(arch_cpu, backtrace_from_nowhere)
+{
+	const uintptr_t bad[] = { 0, 16, 1, 1ul << 20, USER_TOP + PAGE_SIZE, (uintptr_t)current->kstack - 64,
+				  (uintptr_t)current->kstack + 1, VMALLOC_END, ~0ul, ~0ul - 15, ~0ul - 31 };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(bad); i++) {
+		uintptr_t fp = bad[i], pc;
+
+		if (arch_unwind(&fp, &pc))
+			kt_fail(__FILE__, __LINE__, "a frame at %#lx", bad[i]);
+	}
+}
+
 static int counter_runs(void *arg)
 {
 	u64 last = cpu_counter(), first = last;

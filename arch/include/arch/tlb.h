@@ -12,6 +12,9 @@
  *	One page of the address space mm, which may or may not be the one loaded on this CPU. mm == NULL: a kernel page.
  *   void tlb_local_range(struct mm *mm, uintptr_t start, uintptr_t end, unsigned shift, bool tables)
  *	Entries of size 2^shift in [start, end). The port falls back to the whole address space where that is cheaper.
+ *	shift is that of the smallest leaf that was unhooked there; larger ones may have been among them. (User mappings
+ *	have none yet.) A port whose instruction names the size of the entry, or drops only what that size would find,
+ *	must drop those as well.
  *   void tlb_local_mm(struct mm *mm)
  *	All non-global translations of mm on this CPU, walk caches included.
  *   void tlb_local_all(void)

@@ -10,18 +10,12 @@
 #include "arch/ppc64/port.h"
 #include "kernel/printk.h"
 #include "lib/byteorder.h"
+#include "lib/fdt_build.h"
 #include "lib/string.h"
 
-#define TREE_SIZE    (4u << 20)
-#define STRINGS_SIZE (32u << 10)
-#define NAME_SIZE    64 /* of a property, with NUL: the standard says 32, but there are longer ones */
-#define PATH_SIZE    256
-
-#define FDT_BEGIN_NODE 1u
-#define FDT_END_NODE   2u
-#define FDT_PROP       3u
-#define FDT_END	       9u
-#define FDT_HEADER     40u
+#define TREE_SIZE (4u << 20)
+#define NAME_SIZE 64 /* of a property, with NUL: the standard says 32, but there are longer ones */
+#define PATH_SIZE 256
 
 static u64 entry;
 static u32 cells[16];
@@ -122,47 +116,7 @@ void of_quiesce(void)
 
 /* ---- flattening */
 
-static struct {
-	char *base; /* direct map */
-	u64 phys;
-	u32 at; /* next byte of the structure block */
-	bool full;
-	char *strings; /* at the end of the memory, until everything is there */
-	u32 nr_strings;
-} tree;
-
-static void put(u32 v)
-{
-	v = cpu_to_be32(v);
-	memcpy(tree.base + tree.at, &v, 4);
-	tree.at += 4;
-}
-
-static bool room(u32 bytes)
-{
-	if (tree.at + bytes + 64 > TREE_SIZE - STRINGS_SIZE)
-		tree.full = true;
-	return !tree.full;
-}
-
-/* The offset of a name in the strings block. */
-static u32 intern(const char *name)
-{
-	u32 at = 0, len = (u32)strlen(name) + 1;
-
-	while (at < tree.nr_strings) {
-		if (!strcmp(tree.strings + at, name))
-			return at;
-		at += (u32)strlen(tree.strings + at) + 1;
-	}
-	if (at + len > STRINGS_SIZE) {
-		tree.full = true;
-		return 0;
-	}
-	memcpy(tree.strings + at, name, len);
-	tree.nr_strings += len;
-	return at;
-}
+static struct fdt_build tree;
 
 static void flatten_props(u32 node)
 {
@@ -172,6 +126,7 @@ static void flatten_props(u32 node)
 	for (;;) {
 		u32 next[] = { node, (u32)ppc_image_phys(prev), (u32)ppc_image_phys(name) };
 		u32 len_args[] = { node, (u32)ppc_image_phys(name) };
+		void *value;
 		s64 len;
 
 		if (of_call("nextprop", next, 3, 1, 0) != 1)
@@ -181,13 +136,9 @@ static void flatten_props(u32 node)
 		len = of_call("getproplen", len_args, 2, 1, 0);
 		if (len < 0 || !strcmp(name, "name"))
 			continue;
-		if (!room((u32)len))
-			return;
-		put(FDT_PROP);
-		put((u32)len);
-		put(intern(name));
-		getprop(node, name, tree.phys + tree.at, (u32)len);
-		tree.at = align_up(tree.at + (u32)len, 4u);
+		value = fdt_build_prop(&tree, name, (u32)len);
+		if (value)
+			getprop(node, name, virt_to_phys(value), (u32)len);
 	}
 }
 
@@ -200,49 +151,26 @@ static void flatten(u32 node)
 
 	path[len > 0 && len < PATH_SIZE ? len : 0] = 0;
 	name = strrchr(path, '/');
-	name = name ? name + 1 : path;
-	if (!room((u32)strlen(name)))
+	if (!fdt_build_node(&tree, name ? name + 1 : path))
 		return;
-	put(FDT_BEGIN_NODE);
-	memcpy(tree.base + tree.at, name, strlen(name) + 1);
-	tree.at = align_up(tree.at + (u32)strlen(name) + 1, 4u);
 	flatten_props(node);
 	for (child = of_call1("child", node); child > 0; child = of_call1("peer", (u32)child))
 		flatten((u32)child);
-	put(FDT_END_NODE);
-}
-
-static void header(u32 at, u32 v)
-{
-	v = cpu_to_be32(v);
-	memcpy(tree.base + at, &v, 4);
+	fdt_build_end_node(&tree);
 }
 
 u64 of_flatten(void)
 {
 	s64 root = of_call1("peer", 0);
+	u64 phys = claim(TREE_SIZE);
 
-	tree.phys = claim(TREE_SIZE);
-	if (!tree.phys || root <= 0)
+	if (!phys || root <= 0)
 		return 0;
-	ppc_early_map(tree.phys);
-	tree.base = phys_to_virt(tree.phys);
-	tree.strings = tree.base + TREE_SIZE - STRINGS_SIZE;
-	memset(tree.base, 0, FDT_HEADER + 16); /* and an empty list of reservations */
-	tree.at = align_up(FDT_HEADER, 8u) + 16;
+	ppc_early_map(phys);
+	fdt_build_start(&tree, phys_to_virt(phys), TREE_SIZE);
 	flatten((u32)root);
-	put(FDT_END);
-	memcpy(tree.base + tree.at, tree.strings, tree.nr_strings);
-	header(0, 0xd00dfeed);
-	header(4, tree.at + tree.nr_strings);
-	header(8, align_up(FDT_HEADER, 8u) + 16);
-	header(12, tree.at);
-	header(16, align_up(FDT_HEADER, 8u));
-	header(20, 17);
-	header(24, 16);
-	header(32, tree.nr_strings);
-	header(36, tree.at - align_up(FDT_HEADER, 8u) - 16);
+	fdt_build_finish(&tree);
 	if (tree.full)
 		pr_warn("the device tree is larger than %u bytes: the rest is left out", TREE_SIZE);
-	return tree.phys;
+	return phys;
 }

@@ -11,6 +11,7 @@
 #include "kernel/printk.h"
 #include "kernel/spinlock.h"
 #include "lib/byteorder.h"
+#include "lib/calendar.h"
 #include "lib/errno.h"
 
 #define OPAL_CONSOLE_WRITE 1
@@ -21,6 +22,7 @@
 #define OPAL_POLL_EVENTS   10
 #define OPAL_START_CPU	   41
 #define OPAL_REINIT_CPUS   70
+#define OPAL_HANDLE_HMI	   98
 #define OPAL_CONSOLE_FLUSH 117
 
 #define OPAL_SUCCESS	0
@@ -76,7 +78,8 @@ static void poll(void)
 	call(OPAL_POLL_EVENTS, ppc_image_phys(&opal_word), 0, 0);
 }
 
-static void put_locked(char c)
+/* Likewise. */
+void powernv_early_putc(char c)
 {
 	for (;;) {
 		s64 r;
@@ -94,7 +97,7 @@ static void put_char(char c)
 {
 	unsigned long flags = spin_lock_irqsave(&opal_lock);
 
-	put_locked(c);
+	powernv_early_putc(c);
 	spin_unlock_irqrestore(&opal_lock, flags);
 }
 
@@ -112,7 +115,7 @@ static int get_char(void)
 }
 
 /* Firmware writes out what it has of the console, then switches off when it comes to it. */
-static void leave(u64 token)
+static void leave_by(u64 token)
 {
 	s64 r;
 
@@ -128,16 +131,10 @@ static void leave(u64 token)
 		poll();
 }
 
-static void power_off(int status)
+static void leave(bool reboot)
 {
 	spin_lock(&opal_lock);
-	leave(OPAL_POWER_DOWN);
-}
-
-static void reboot(void)
-{
-	spin_lock(&opal_lock);
-	leave(OPAL_REBOOT);
+	leave_by(reboot ? OPAL_REBOOT : OPAL_POWER_DOWN);
 }
 
 static u32 from_bcd(u64 v)
@@ -159,7 +156,8 @@ static u64 wall_clock(void)
 	}
 	if (r)
 		return 0;
-	return ppc_seconds(from_bcd(date >> 24) * 100 + from_bcd(date >> 16), from_bcd(date >> 8), from_bcd(date)) +
+	return calendar_days(from_bcd(date >> 24) * 100 + from_bcd(date >> 16), from_bcd(date >> 8), from_bcd(date)) *
+		       86400 +
 	       from_bcd(time >> 56) * 3600ull + from_bcd(time >> 48) * 60ull + from_bcd(time >> 40);
 }
 
@@ -184,6 +182,12 @@ static void idle(void)
 	irq_disable();
 }
 
+void powernv_maintenance(void)
+{
+	if (opal(OPAL_HANDLE_HMI, 0, 0, 0))
+		panic("hypervisor maintenance: firmware could not repair this CPU");
+}
+
 /* ---- boot, the MMU off */
 
 void powernv_init(u64 base, u64 entry)
@@ -192,18 +196,9 @@ void powernv_init(u64 base, u64 entry)
 	opal_entry = entry;
 }
 
-void powernv_refuse(const char *why)
+void powernv_early_off(void)
 {
-	static const char before[] = "Exeunt: ", after[] = "; switching off\r\nexeunt: exit status 1\r\n";
-
-	for (const char *p = before; *p; p++)
-		put_locked(*p);
-	for (; *why; why++)
-		put_locked(*why);
-	for (const char *p = after; *p; p++)
-		put_locked(*p);
-	leave(OPAL_POWER_DOWN);
-	cpu_halt();
+	leave_by(OPAL_POWER_DOWN);
 }
 
 /*
@@ -219,7 +214,8 @@ static void set_partition(u64 root, u64 table, unsigned size_log2)
 
 void powernv_early_mmu(u64 root, u64 table, unsigned size_log2)
 {
-	call(OPAL_REINIT_CPUS, REINIT_LITTLE_ENDIAN | REINIT_RADIX, 0, 0);
+	if (call(OPAL_REINIT_CPUS, REINIT_LITTLE_ENDIAN | REINIT_RADIX, 0, 0))
+		ppc_refuse("firmware offers no little-endian interrupts and radix translation");
 	set_partition(root, table, size_log2);
 	ppc_start_lpcr = (mfspr(SPR_LPCR) | LPCR_UPRT | LPCR_HR | LPCR_LPES) &
 			 ~(LPCR_HDICE | LPCR_HVICE | LPCR_HEIC | LPCR_LD | LPCR_EVIRT | LPCR_AIL | LPCR_HAIL);
@@ -245,13 +241,11 @@ void powernv_set_table(u64 root, u64 table, unsigned size_log2)
 }
 
 const struct platform powernv_platform = {
-	.name = "powernv",
 	.putc = put_char,
 	.getc = get_char,
 	.cpu_start = cpu_start,
 	.send_ipi = send_ipi,
 	.idle = idle,
-	.power_off = power_off,
-	.reboot = reboot,
+	.leave = leave,
 	.wall_clock = wall_clock,
 };

@@ -15,6 +15,7 @@
 #include "kernel/printk.h"
 #include "kernel/spinlock.h"
 #include "lib/byteorder.h"
+#include "lib/calendar.h"
 #include "lib/errno.h"
 #include "lib/fdt.h"
 #include "lib/string.h"
@@ -66,27 +67,15 @@ static s64 hcall(u64 nr, u64 a, u64 b)
 	return hcall5(nr, a, b, 0, 0).status;
 }
 
-/* ---- interrupt sources have large numbers: generic code's are indices of this table; 0 is none */
-
-static u32 sources[32]; /* filled on the boot CPU, before the number is used anywhere */
-
-static int irq_number(u32 source)
-{
-	for (unsigned i = 1; i < ARRAY_SIZE(sources); i++) {
-		if (!sources[i])
-			sources[i] = source;
-		if (sources[i] == source)
-			return (int)i;
-	}
-	return -ENODEV;
-}
-
 /* ---- console: a virtual terminal */
 
 static u64 terminal; /* 0: the first one */
+/* Its interrupt, the only one of a device. The source's number is large; generic code knows it as IRQ_TERMINAL. */
 static u32 terminal_source;
 
-static void put_char(char ch)
+#define IRQ_TERMINAL 1
+
+void pseries_putc(char ch)
 {
 	/* Characters are passed in two registers, the first in the highest byte. */
 	while (hcall5(H_PUT_TERM_CHAR, terminal, 1, (u64)(u8)ch << 56, 0).status == H_BUSY)
@@ -113,7 +102,7 @@ static int get_char(void)
 
 static int console_irq(void)
 {
-	return terminal_source ? irq_number(terminal_source) : -ENODEV;
+	return terminal_source ? IRQ_TERMINAL : -ENODEV;
 }
 
 static void find_terminal(void)
@@ -182,16 +171,14 @@ static int cpu_start(u64 hwid, u64 entry)
 	return rtas(token("start-cpu"), 3, in, 1, NULL) ? -EIO : 0;
 }
 
-static void power_off(int status)
-{
-	const u32 never[] = { ~0u, ~0u }; /* no event switches it on again */
+static const u32 never[] = { ~0u, ~0u }; /* no event switches it on again */
 
-	rtas(token("power-off"), 2, never, 1, NULL);
-}
-
-static void reboot(void)
+static void leave(bool reboot)
 {
-	rtas(token("system-reboot"), 0, NULL, 1, NULL);
+	if (reboot)
+		rtas(token("system-reboot"), 0, NULL, 1, NULL);
+	else
+		rtas(token("power-off"), 2, never, 1, NULL);
 }
 
 static u64 wall_clock(void)
@@ -200,7 +187,7 @@ static u64 wall_clock(void)
 
 	if (rtas(token("get-time-of-day"), 0, NULL, 8, t))
 		return 0;
-	return ppc_seconds(t[0], t[1], t[2]) + t[3] * 3600ull + t[4] * 60ull + t[5];
+	return calendar_days(t[0], t[1], t[2]) * 86400 + t[3] * 3600ull + t[4] * 60ull + t[5];
 }
 
 /* ---- interrupts */
@@ -227,24 +214,23 @@ static void external(void)
 		mb();
 		ipi_handler();
 	} else if (source) {
-		do_irq((unsigned)irq_number(source));
+		do_irq(IRQ_TERMINAL);
 		hcall(H_EOI, xirr, 0);
 	}
 }
 
-static int source_enable(unsigned irq)
+static int irq_enable_source(unsigned irq)
 {
-	u32 in[] = { irq < ARRAY_SIZE(sources) ? sources[irq] : 0, (u32)boot_info.hwid[0], PRIO_DEVICE };
+	const u32 in[] = { terminal_source, (u32)boot_info.hwid[0], PRIO_DEVICE };
 
-	if (!in[0])
+	if (irq != IRQ_TERMINAL || rtas(token("ibm,set-xive"), 3, in, 1, NULL))
 		return -EINVAL;
-	return rtas(token("ibm,set-xive"), 3, in, 1, NULL) || rtas(token("ibm,int-on"), 1, in, 1, NULL) ? -EINVAL : 0;
+	return rtas(token("ibm,int-on"), 1, in, 1, NULL) ? -EINVAL : 0;
 }
 
-static void source_disable(unsigned irq)
+static void irq_disable_source(unsigned irq)
 {
-	if (irq < ARRAY_SIZE(sources) && sources[irq])
-		rtas(token("ibm,int-off"), 1, &sources[irq], 1, NULL);
+	rtas(token("ibm,int-off"), 1, &terminal_source, 1, NULL);
 }
 
 /* The call turns interrupts on, so none is lost between the check and the wait; it is taken when the call returns. */
@@ -261,26 +247,12 @@ u64 pseries_register_table(u64 phys, unsigned size_log2)
 	return (u64)hcall5(H_REGISTER_PROC_TBL, PROC_TBL_NEW_RADIX | PROC_TBL_GTSE, phys, 0, size_log2 - 12).status;
 }
 
-static void put_string(const char *s)
+void pseries_early_off(void)
 {
-	for (; *s; s++) {
-		if (*s == '\n')
-			put_char('\r');
-		put_char(*s);
-	}
-}
-
-void pseries_refuse(const char *why)
-{
-	const u32 never[] = { ~0u, ~0u };
 	u64 size;
 
-	put_string("Exeunt: ");
-	put_string(why);
-	put_string("; switching off\nexeunt: exit status 1\n");
 	rtas_entry = of_instantiate_rtas(&rtas_base, &size);
 	rtas_locked(of_prop_u32("/rtas", "power-off"), 2, never, 1, NULL);
-	cpu_halt();
 }
 
 void pseries_early_init(void)
@@ -298,8 +270,7 @@ void pseries_early_init(void)
 }
 
 const struct platform pseries_platform = {
-	.name = "pseries",
-	.putc = put_char,
+	.putc = pseries_putc,
 	.getc = get_char,
 	.console_irq = console_irq,
 	.init = find_terminal,
@@ -308,9 +279,8 @@ const struct platform pseries_platform = {
 	.send_ipi = send_ipi,
 	.external = external,
 	.idle = idle,
-	.irq_enable = source_enable,
-	.irq_disable = source_disable,
-	.power_off = power_off,
-	.reboot = reboot,
+	.irq_enable = irq_enable_source,
+	.irq_disable = irq_disable_source,
+	.leave = leave,
 	.wall_clock = wall_clock,
 };

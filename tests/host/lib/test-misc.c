@@ -1,6 +1,9 @@
 /*
- * lib/random.h, lib/sort.h, lib/hash.h.
+ * lib/random.h, lib/sort.h, lib/hash.h, lib/calendar.h.
  */
+#include <time.h>
+
+#include "lib/calendar.h"
 #include "lib/hash.h"
 #include "lib/random.h"
 #include "lib/sort.h"
@@ -94,4 +97,16 @@ void test_hash_spread(void)
 		CHECK(bits == 64 || hash_64(x, bits) < 1ull << bits);
 	}
 	CHECK(hash_ptr(object + 64, 8) == hash_64(64, 8));
+}
+
+/* Every day of 800 years against the C library's calendar. */
+void test_calendar(void)
+{
+	for (u64 days = 0; days < 800 * 365; days++) {
+		time_t t = (time_t)days * 86400;
+		struct tm tm;
+
+		gmtime_r(&t, &tm);
+		CHECK(calendar_days((u32)tm.tm_year + 1900, (u32)tm.tm_mon + 1, (u32)tm.tm_mday) == days);
+	}
 }

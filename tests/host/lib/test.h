@@ -42,11 +42,11 @@ void damage(void *data, size_t n);
 	X(string_copies) X(string_edges) X(string_compare) X(string_search) X(string_bounded) X(string_numbers) \
 	X(string_memparse) X(ctype_ascii) \
 	X(printf_integers) X(printf_strings) X(printf_sequences) X(printf_pointers) X(printf_odd) \
-	X(fdt_model) X(fdt_paths) X(fdt_reg_cells) X(fdt_malformed) X(fdt_damaged) \
+	X(fdt_model) X(fdt_paths) X(fdt_reg_cells) X(fdt_malformed) X(fdt_damaged) X(fdt_build) \
 	X(elf_valid) X(elf_malformed) X(elf_damaged) X(elf_changing_file) X(elf_self) \
 	X(cpio_model) X(cpio_malformed) X(cpio_damaged) \
 	X(cmdline_words) X(cmdline_options) X(cmdline_malformed) X(cmdline_random) \
-	X(random_vectors) X(random_below) X(sort_model) X(hash_spread)
+	X(calendar) X(random_vectors) X(random_below) X(sort_model) X(hash_spread)
 
 #define DECLARE_CASE(name) void test_##name(void);
 CASES(DECLARE_CASE)

@@ -94,10 +94,7 @@ static inline void cpu_relax(void)
 	__asm__ volatile("or 27, 27, 27" : : : "memory");
 }
 
-static inline void cpu_yield(void)
-{
-	cpu_relax();
-}
+#define cpu_yield() cpu_relax()
 
 void cpu_idle(void);
 
@@ -114,20 +111,13 @@ static inline void smp_mb(void)
 	__asm__ volatile("sync" : : : "memory");
 }
 
-static inline void smp_rmb(void)
-{
-	__asm__ volatile("lwsync" : : : "memory");
-}
-
 static inline void smp_wmb(void)
 {
 	__asm__ volatile("lwsync" : : : "memory");
 }
 
-static inline void mb(void)
-{
-	__asm__ volatile("sync" : : : "memory");
-}
+#define smp_rmb() smp_wmb()
+#define mb()	  smp_mb()
 
 void clear_page(void *page);
 void copy_page(void *dst, const void *src);

@@ -31,16 +31,19 @@
 #define SPR_AMR	   29
 #define SPR_IAMR   61
 #define SPR_FSCR   153
+#define SPR_UAMOR  157
 #define SPR_HFSCR  190
 #define SPR_VRSAVE 256
 #define SPR_SPRG0  272
 #define SPR_SPRG3  275
 #define SPR_HSRR0  314
 #define SPR_HSRR1  315
-#define SPR_HEIR   339
+#define SPR_PPR	   896
 
 #define AMR_CLOSED (-1) /* the kernel can not touch user pages */
 
+#define CACHE_BLOCK	    128	       /* bytes; on all CPUs with radix translation */
+#define KERNEL_BASE_HIGH    0xc0006000 /* upper half of KERNEL_BASE */
 #define KSTACK_SHIFT	    14
 #define OVERFLOW_STACK_SIZE 8192
 #define STACK_HEADER	    32	/* ELFv2: back chain, CR, LR, TOC at the end of each frame */
@@ -81,8 +84,6 @@
 /* ---- machine half */
 
 #define SPR_DEC	  22
-#define SPR_SRR0  26
-#define SPR_SRR1  27
 #define SPR_PIDR  48
 #define SPR_TB	  268
 #define SPR_PVR	  287

@@ -32,10 +32,10 @@
 
 #define USER_TOP	((1ul << 47) - 4096)
 #define DIRECT_MAP_BASE 0xc000000000000000ul /* real mode ignores the top four bits */
-#define VMEMMAP_BASE	0xc000400000000000ul
+#define VMEMMAP_BASE	0xc001000000000000ul /* 16 bits and zeros: made by two instructions, not three */
 #define VMALLOC_BASE	0xc000500000000000ul
 #define VMALLOC_END	0xc000508000000000ul
-#define KERNEL_BASE	0xc000600000000000ul
+#define KERNEL_BASE	0xc000600000000000ul /* the upper 16 bits are the direct map's: mm/page.h relies on it */
 #define MAX_PFN		((1ull << 32) - 1)
 
 #define _PTE_VALID	(1ull << 63)
@@ -50,6 +50,7 @@
 #define _PTE_READ	0x4ull
 #define _PTE_RW		0x2ull
 #define _PTE_EXEC	0x1ull
+#define _PTE_PROT	(_PTE_WRITE | _PTE_IO | _PTE_PRIV | _PTE_READ | _PTE_RW | _PTE_EXEC)
 #define _PTE_TABLE_BITS 9ull /* of the table that the entry points to */
 #define _PTE_SOFT	1ull
 #define _PTE_SOFT_SHIFT 1
@@ -68,10 +69,11 @@ static inline bool pt_leaf_ok(int level)
 	return level <= 2;
 }
 
-/* Writable for the hardware as well, if it is dirty. */
+/* Writable for the hardware as well, if it is dirty: RW is WRITE and C, by where the bits are, without a branch. */
 static inline u64 _pte_rw(u64 v)
 {
-	return (v & (_PTE_WRITE | _PTE_C)) == (_PTE_WRITE | _PTE_C) ? v | _PTE_RW : v & ~_PTE_RW;
+	static_assert(_PTE_WRITE >> 3 == _PTE_C && _PTE_C >> 6 == _PTE_RW, "_pte_rw");
+	return (v & ~_PTE_RW) | ((v & v >> 3) >> 6 & _PTE_RW);
 }
 
 /* Kernel mappings are young and dirty from the start: nobody could handle a fault for it there. */
@@ -107,9 +109,10 @@ static inline pte_t pte_make_table(u64 pfn)
 	return (pte_t){ _PTE_VALID | pfn << PAGE_SHIFT | _PTE_TABLE_BITS };
 }
 
+/* Bit by bit: the compiler would make a constant of both, in two instructions at each place, to compare with. */
 static inline bool pte_present(pte_t p)
 {
-	return (p.v & (_PTE_VALID | _PTE_LEAF)) != 0;
+	return likely(p.v & _PTE_LEAF) || (s64)p.v < 0;
 }
 
 static inline bool pte_leaf(pte_t p)
@@ -164,7 +167,7 @@ static inline pte_t pte_wrprotect(pte_t p)
 
 static inline pte_t pte_modify(pte_t p, pgprot_t prot)
 {
-	return (pte_t){ _pte_rw((p.v & (_PTE_PFN | _PTE_VALID | _PTE_C | _PTE_SPECIAL)) | (prot.v & ~_PTE_VALID)) };
+	return (pte_t){ _pte_rw((p.v & ~_PTE_PROT) | (prot.v & ~_PTE_VALID)) };
 }
 
 static inline pte_t pte_load(const pte_t *p)
@@ -180,6 +183,18 @@ static inline void pte_store(pte_t *p, pte_t v)
 	__asm__ volatile("stdbrx %1, %y0" : "=Z"(p->v) : "r"(v.v));
 }
 
+/*
+ * Between memory's order and ours, where the instruction that accesses the entry can not do it: a store and a load are
+ * a third of the instructions that POWER9 takes in registers.
+ */
+static inline u64 _pte_swap(u64 v)
+{
+	u64 swapped;
+
+	__asm__("stdbrx %1, %y0" : "=Z"(swapped) : "r"(v));
+	return swapped;
+}
+
 static inline pte_t pte_xchg(pte_t *p, pte_t v)
 {
 	return (pte_t){ be64_to_cpu(xchg(&p->v, cpu_to_be64(v.v))) };
@@ -187,9 +202,9 @@ static inline pte_t pte_xchg(pte_t *p, pte_t v)
 
 static inline bool pte_cas(pte_t *p, pte_t old, pte_t new)
 {
-	u64 seen = cpu_to_be64(old.v);
+	u64 seen = _pte_swap(old.v);
 
-	return try_cmpxchg(&p->v, &seen, cpu_to_be64(new.v));
+	return try_cmpxchg(&p->v, &seen, _pte_swap(new.v));
 }
 
 /* Orders the stores before what the walker reads for later accesses; "not there" is never remembered. */

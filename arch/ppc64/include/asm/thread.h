@@ -18,8 +18,8 @@ struct task;
 
 struct arch_thread {
 	u64 sp;			/* of a task that does not run; its callee-saved registers lie there */
-	u32 fp_valid;		/* 0: never used since exec, what follows is not initialised */
-	u32 vrsave;
+	u32 fp_valid;		/* 0: never used since exec, what follows vrsave is not initialised */
+	u32 vrsave;		/* of a task that does not run, whoever has the vector registers */
 	u64 fpscr;
 	u64 unused;
 	/* As stxv stores them: 0-31 have the floating-point register in [1], 32-63 are Altivec's. */
