@@ -175,6 +175,46 @@ void node_unlock(struct node *n, unsigned long flags)
 	spin_unlock_irqrestore(&n->lock, flags);
 }
 
+void buddy_free_frames(struct node *n, unsigned nid, u64 lo, u64 hi, unsigned set)
+{
+	while (lo < hi) {
+		unsigned order = lo ? (unsigned)__builtin_ctzll(lo) : MAX_ORDER;
+
+		if (order > MAX_ORDER || lo + (1ull << order) > hi)
+			order = min((unsigned)MAX_ORDER, (unsigned)ilog2(hi - lo));
+		buddy_free(n, nid, lo, order, set);
+		lo += 1ull << order;
+	}
+}
+
+void buddy_free_array(struct page **pages, unsigned n, unsigned set)
+{
+	unsigned i = 0;
+
+	while (i < n) {
+		unsigned nid = page_node(pages[i]);
+		struct node *node = &nodes[nid];
+		unsigned long flags = node_lock(node);
+
+		while (i < n && page_node(pages[i]) == nid) {
+			u64 lo = page_to_pfn(pages[i]), hi = lo + 1;
+
+			for (i++; i < n; i++) {
+				u64 pfn = page_to_pfn(pages[i]);
+
+				if (pfn == hi)
+					hi++;
+				else if (pfn + 1 == lo)
+					lo--;
+				else
+					break;
+			}
+			buddy_free_frames(node, nid, lo, hi, set);
+		}
+		node_unlock(node, flags);
+	}
+}
+
 /* ---- statistics and checks ---- */
 
 u64 node_free_pages(unsigned node)

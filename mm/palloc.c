@@ -140,55 +140,13 @@ static bool pcp_refill(struct pcp *pcp, unsigned nid, unsigned set)
 	return true;
 }
 
-/* Frames [lo, hi) of one node and set, as the largest blocks they form. z */
-static void free_frames(struct node *n, unsigned nid, u64 lo, u64 hi, unsigned set)
-{
-	while (lo < hi) {
-		unsigned order = lo ? (unsigned)__builtin_ctzll(lo) : MAX_ORDER;
-
-		if (order > MAX_ORDER || lo + (1ull << order) > hi)
-			order = min((unsigned)MAX_ORDER, (unsigned)ilog2(hi - lo));
-		buddy_free(n, nid, lo, order, set);
-		lo += 1ull << order;
-	}
-}
-
-/* n pages of one set whose descriptors are nobody's: neighbours become blocks. */
-static void free_array(struct page **pages, unsigned n, unsigned set)
-{
-	unsigned i = 0;
-
-	while (i < n) {
-		unsigned nid = page_node(pages[i]);
-		struct node *node = &nodes[nid];
-		unsigned long flags = node_lock(node);
-
-		while (i < n && page_node(pages[i]) == nid) {
-			u64 lo = page_to_pfn(pages[i]), hi = lo + 1;
-
-			for (i++; i < n; i++) {
-				u64 pfn = page_to_pfn(pages[i]);
-
-				if (pfn == hi)
-					hi++;
-				else if (pfn + 1 == lo)
-					lo--;
-				else
-					break;
-			}
-			free_frames(node, nid, lo, hi, set);
-		}
-		node_unlock(node, flags);
-	}
-}
-
 static void pcp_drain(struct pcp *pcp, unsigned set, u32 keep)
 {
 	if (pcp->count[set] <= keep)
 		return;
 	vm_event(VME_pcp_drain);
-	/* The oldest ones go, in descending order as they were pushed: free_array sees runs either way. */
-	free_array(pcp->pages[set], pcp->count[set] - keep, set);
+	/* The oldest ones go, in descending order as they were pushed: buddy_free_array sees runs either way. */
+	buddy_free_array(pcp->pages[set], pcp->count[set] - keep, set);
 	memmove(pcp->pages[set], pcp->pages[set] + pcp->count[set] - keep, keep * sizeof(struct page *));
 	pcp->count[set] = keep;
 }
@@ -451,7 +409,7 @@ static inline void run_check(u64 lo, u64 hi, unsigned set)
 /* Apart, so that its caller need not keep p in memory. */
 static noinline void free_to_node(struct page *p, unsigned set)
 {
-	free_array(&p, 1, set);
+	buddy_free_array(&p, 1, set);
 }
 
 void free_pages(struct page *p, unsigned order)
@@ -560,7 +518,7 @@ static struct node *run_to_node(struct node *held, u64 lo, u64 hi, unsigned set)
 			held = &nodes[nid];
 			node_lock(held);	/* interrupts are off already */
 		}
-		free_frames(held, nid, lo, end, set);
+		buddy_free_frames(held, nid, lo, end, set);
 		lo = end;
 	}
 	return held;

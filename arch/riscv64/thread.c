@@ -112,31 +112,17 @@ void arch_start_user(struct trapframe *tf, uintptr_t pc, uintptr_t sp)
 	tf->nr = -1;
 }
 
-/* A frame pointer points behind the caller's frame pointer and the return address. */
-static bool stack_words(uintptr_t fp)
-{
-	struct cpu *c = this_cpu();
-
-	if (fp % 16 || fp < 16)
-		return false;
-	return (fp - 16 >= VMALLOC_BASE && fp <= VMALLOC_END) ||
-	       (fp - 16 >= (uintptr_t)boot_stack && fp <= (uintptr_t)boot_stack + KSTACK_SIZE) ||
-	       (fp <= c->arch.overflow && fp - 16 >= c->arch.overflow - OVERFLOW_STACK_SIZE);
-}
-
+/* A frame pointer points behind the caller's frame pointer and the return address. Kernel addresses only. */
 bool arch_unwind(uintptr_t *fp, uintptr_t *pc)
 {
-	const uintptr_t *at = (const uintptr_t *)*fp;
-	uintptr_t up;
+	u64 up, ret;
 
-	if (!stack_words(*fp))
+	if (*fp < DIRECT_MAP_BASE || *fp % 16)
 		return false;
-	up = at[-2];
-	*pc = at[-1];
-	/* Stacks grow down, so the caller's frame lies above; but a trap may have changed the stack. */
-	if (up && up <= *fp && up - (uintptr_t)boot_stack >= KSTACK_SIZE && (*fp ^ up) < KSTACK_SIZE)
+	if (arch_get_user64(&up, (const u64 *)*fp - 2) || arch_get_user64(&ret, (const u64 *)*fp - 1))
 		return false;
-	*fp = up;
+	*fp = (uintptr_t)up;
+	*pc = (uintptr_t)ret;
 	return *pc != 0;
 }
 
