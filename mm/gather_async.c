@@ -104,6 +104,16 @@ static void free_chain_work(struct work *w)
 	complete(&g->done);
 }
 
+/* Of batch: a node that has a CPU for the worker besides this one; this CPU's, if it has. */
+static int worker_node(void)
+{
+	int node = this_cpu()->node;
+	struct cpumask there;
+
+	numa_cpus((unsigned)node, &there);
+	return cpumask_weight(&there) > 1 ? node : (node + 1) % (int)nr_nodes;
+}
+
 void gather_hand_off(struct mmu_gather *g)
 {
 	/* Less than is worth a worker: the end, or no memory for more slots. */
@@ -123,7 +133,7 @@ void gather_hand_off(struct mmu_gather *g)
 		b->owner = g;
 		g->nr_works++;
 		vm_event(VME_free_async_works);
-		queue_work_node(g->nr_chains > 1 ? (int)i : this_cpu()->node, free_wq, &b->work);
+		queue_work_node(g->nr_chains > 1 ? (int)i : worker_node(), free_wq, &b->work);
 	}
 }
 

@@ -59,10 +59,13 @@ static __always_inline bool zap_page(const struct mmu_gather *g, struct page *p,
 	return true;
 }
 
-/* A page that goes the quick way: anonymous, and nobody else has it. */
-static __always_inline bool is_plain(const struct page *p, u64 state)
+#define TYPE_MASK 0xfu
+#define NODE_MASK (0x7fu << 9)
+
+/* A page that goes the quick way: nobody else has it, and its descriptor says `word` where there are bits in mask. */
+static __always_inline bool is_plain(const struct page *p, u64 state, u64 mask, u64 word)
 {
-	return page_type(p) == PAGE_ANON && state_is_last(state);
+	return (READ_ONCE(p->word) & mask) == word && state_is_last(state);
 }
 
 /* Unhook e and drop the mapping. False: somebody has taken a reference to the page meanwhile. */
@@ -99,7 +102,7 @@ static __always_inline unsigned zap_run(pte_t *e, unsigned n, pte_t v, const str
 		return 0;	/* only an entry tells that there is such a frame */
 	word = READ_ONCE(p->word);
 	state = page_state(p);
-	if (!is_plain(p, state))
+	if (!is_plain(p, state, TYPE_MASK, PAGE_ANON))
 		return 0;
 	do {
 		if (!take_plain(e, p, state, dying)) {
@@ -114,7 +117,9 @@ static __always_inline unsigned zap_run(pte_t *e, unsigned n, pte_t v, const str
 	return (unsigned)(e - begin);
 }
 
-static __always_inline unsigned zap_singles(pte_t *e, unsigned n, struct gather_batch *b, bool dying, bool *other)
+/* Into batch b, as long as it has room: anonymous pages, or only those of one node (mask, word: is_plain). */
+static __always_inline unsigned zap_singles(pte_t *e, unsigned n, struct gather_batch *b, u64 mask, u64 word, bool dying,
+					    bool *other)
 {
 	u64 *slot = &b->slot[b->nr];
 	unsigned i;
@@ -129,7 +134,7 @@ static __always_inline unsigned zap_singles(pte_t *e, unsigned n, struct gather_
 			break;
 		p = pfn_to_page(pte_pfn(v));
 		state = page_state(p);
-		if (!is_plain(p, state))
+		if (!is_plain(p, state, mask, word))
 			break;
 		if (!take_plain(e, p, state, dying)) {
 			*other = true;
@@ -142,22 +147,51 @@ static __always_inline unsigned zap_singles(pte_t *e, unsigned n, struct gather_
 	return i;
 }
 
+/* A chain for each node: batch by batch, as neighbours are of one node. */
+static noinline unsigned zap_singles_of_nodes(struct mmu_gather *g, pte_t *e, unsigned left, bool *other)
+{
+	unsigned n = 0, more = 1;
+
+	while (n < left && more && !*other) {
+		pte_t v = pte_load(e + n);
+		struct gather_batch *b;
+		unsigned nid;
+
+		if (!pte_present(v) || pte_special(v))
+			break;
+		nid = page_node(pfn_to_page(pte_pfn(v)));
+		b = g->chain[nid % g->nr_chains].last;
+		if (!b || b->nr == BATCH_SLOTS)
+			break;
+		more = zap_singles(e + n, left - n, b, TYPE_MASK | NODE_MASK, page_word(PAGE_ANON, 0, nid, NULL),
+				   g->full_mm, other);
+		n += more;
+	}
+	return n;
+}
+
 /* As many entries as go the quick way, after one that did not. Returns how many. */
 static noinline unsigned zap_quick(struct mmu_gather *g, pte_t *e, unsigned left, pte_t v, struct gather_run *run)
 {
+	struct gather_batch *b = g->tail;
 	bool other = false;
 	unsigned n;
 
 	if (!run->flags) {
 		n = g->full_mm ? zap_run(e, left, v, run, true, &other) : zap_run(e, left, v, run, false, &other);
 		run->pages += n;
-	} else if (!g->runs && g->tail) {
-		n = g->full_mm ? zap_singles(e, left, g->tail, true, &other)
-			       : zap_singles(e, left, g->tail, false, &other);
-		g->nr_pages += n;
-	} else {
-		return 0;
+		return n + other;
 	}
+	if (g->runs)
+		return 0;
+	if (b)
+		n = g->full_mm ? zap_singles(e, left, b, TYPE_MASK, PAGE_ANON, true, &other)
+			       : zap_singles(e, left, b, TYPE_MASK, PAGE_ANON, false, &other);
+	else if (g->nr_chains > 1)
+		n = zap_singles_of_nodes(g, e, left, &other);
+	else
+		return 0;
+	g->nr_pages += n;
 	return n + other;
 }
 

@@ -156,7 +156,8 @@ void zap_parallel(struct mm *mm)
 
 		h->pz = pz;
 		work_init(&h->work, helper_work);
-		queue_work_node((this_cpu()->node + (int)i) % (int)nr_nodes, free_workqueue(), &h->work);
+		/* The next node first: ours has one CPU less for them. */
+		queue_work_node((this_cpu()->node + 1 + (int)i) % (int)nr_nodes, free_workqueue(), &h->work);
 	}
 	zap_units(pz);
 	for (unsigned i = 0; i < n; i++)
