@@ -88,7 +88,8 @@ static struct gather_batch *gather_more(struct mmu_gather *g, struct gather_chai
 	}
 	b->next = NULL;
 	b->nr = 0;
-	b->runs = g->runs || g->nr_chains > 1;	/* of several chains any may begin a batch, and change g->runs */
+	/* Of several chains any may begin a batch, and change g->runs. */
+	b->runs = g->runs || (g->nr_chains > 1 && g->may_run);
 	if (c->last)
 		c->last->next = b;
 	else

@@ -61,7 +61,8 @@ struct mmu_gather {
 	bool full_mm;			/* the address space is dying: nobody can use it any more */
 	bool need_full;			/* concurrent gathers */
 	bool exclusive;			/* nobody but the caller can walk these tables: they need no grace period */
-	bool runs;			/* vm.gather_runs, when it began */
+	bool runs;			/* neighbours share a slot from now on */
+	bool may_run;			/* vm.gather_runs, when it began */
 	u8 nr_chains;
 	bool async;			/* chains of `limit` pages go to workers */
 	u8 lonely;			/* batches to come in which no runs are looked for: the last one had none */

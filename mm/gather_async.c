@@ -76,7 +76,7 @@ void gather_choose(struct mmu_gather *g)
 {
 	unsigned now = READ_ONCE(policy);
 
-	g->runs = READ_ONCE(gather_runs);
+	g->runs = g->may_run = READ_ONCE(gather_runs);
 	g->nr_chains = 1;
 	g->async = false;
 	g->limit = GATHER_MAX_PAGES;

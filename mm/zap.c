@@ -148,7 +148,8 @@ static __always_inline unsigned zap_singles(pte_t *e, unsigned n, struct gather_
 }
 
 /* A chain for each node: batch by batch, as neighbours are of one node. */
-static noinline unsigned zap_singles_of_nodes(struct mmu_gather *g, pte_t *e, unsigned left, bool *other)
+static __always_inline unsigned zap_singles_of_nodes(struct mmu_gather *g, pte_t *e, unsigned left, bool dying,
+						     bool *other)
 {
 	unsigned n = 0, more = 1;
 
@@ -164,7 +165,7 @@ static noinline unsigned zap_singles_of_nodes(struct mmu_gather *g, pte_t *e, un
 		if (!b || b->nr == BATCH_SLOTS)
 			break;
 		more = zap_singles(e + n, left - n, b, TYPE_MASK | NODE_MASK, page_word(PAGE_ANON, 0, nid, NULL),
-				   g->full_mm, other);
+				   dying, other);
 		n += more;
 	}
 	return n;
@@ -188,7 +189,8 @@ static noinline unsigned zap_quick(struct mmu_gather *g, pte_t *e, unsigned left
 		n = g->full_mm ? zap_singles(e, left, b, TYPE_MASK, PAGE_ANON, true, &other)
 			       : zap_singles(e, left, b, TYPE_MASK, PAGE_ANON, false, &other);
 	else if (g->nr_chains > 1)
-		n = zap_singles_of_nodes(g, e, left, &other);
+		n = g->full_mm ? zap_singles_of_nodes(g, e, left, true, &other)
+			       : zap_singles_of_nodes(g, e, left, false, &other);
 	else
 		return 0;
 	g->nr_pages += n;

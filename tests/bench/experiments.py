@@ -101,7 +101,7 @@ EXPERIMENTS = [
         "name": "exit.total",
         "title": "exit, instructions of all CPUs, one at a time (exact)",
         "mode": "icount",
-        "vary": {"cpus": [4], "vm.gather_runs": [0, 1], "vm.free_async": POLICIES},
+        "vary": {"cpus": [4], "nodes": [1, 2], "vm.gather_runs": [0, 1], "vm.free_async": POLICIES},
         "sizes": ["1M", "4M", "16M", "64M", "256M", "1G"],
     },
     EXIT | {
