@@ -5,6 +5,7 @@
 #include "tests/kernel/free_async.h"
 
 #include "kernel/cpu.h"
+#include "kernel/numa.h"
 #include "kernel/race.h"
 #include "kernel/sched.h"
 #include "kernel/task.h"
@@ -62,11 +63,37 @@ static bool hold_at(const char *point, struct kt_crowd *crowd, struct leaver *l)
 	return false;
 }
 
+/*
+ * The body is on CPU 0, who takes memory away on CPU 1, and either may spin. So the memory comes from the last CPU's
+ * node, whose workers must have a CPU, too.
+ */
 static bool enough_cpus(void)
 {
-	if (nr_cpus < 2)
-		kt_skip("one CPU only");
-	return nr_cpus >= 2;
+	unsigned enough = nr_nodes > 1 ? 3 : 2;
+
+	if (nr_cpus < enough)
+		kt_skip("fewer than %u CPUs", enough);
+	return nr_cpus >= enough;
+}
+
+static void fill_there(void *arg, unsigned nr)
+{
+	struct leaver *l = arg;
+
+	if (l->mm)
+		exec_mmap(mmget(l->mm));	/* it leaves the test's for good */
+	l->va = map_filled(PAGES, true);
+}
+
+/* PAGES to unmap, or to exit with. */
+static void fill_elsewhere(struct leaver *l, bool exits)
+{
+	struct kt_crowd crowd;
+
+	l->mm = exits ? mm_create() : NULL;
+	l->n = PAGES;
+	kt_crowd_start_on(&crowd, nr_cpus - 1, 1, fill_there, l);
+	kt_crowd_join(&crowd);
 }
 
 /*
@@ -78,15 +105,12 @@ KTEST_MM(free_async_races, waits_for_its_workers)
 	if (!enough_cpus())
 		return;
 	for (unsigned i = 0; i < 4; i++) {
-		struct leaver l = { .n = PAGES };
 		struct kt_crowd crowd;
-		u64 pages = vm_event_sum(VME_pgfree);
+		struct leaver l;
+		u64 pages;
 
 		choose_free(i < 2 ? FREE_BATCH : FREE_NODE, i & 1);
-		if (i & 1)
-			l.mm = make_victim(PAGES, true);
-		else
-			l.va = map_filled(PAGES, true);
+		fill_elsewhere(&l, i & 1);
 		pages = vm_event_sum(VME_pgfree);
 		if (!hold_at("gather:worker", &crowd, &l))
 			return;
@@ -102,13 +126,14 @@ KTEST_MM(free_async_races, waits_for_its_workers)
 /* All workers are through before anybody waits for them: what they say is not lost. */
 KTEST_MM(free_async_races, workers_end_before_the_join)
 {
-	struct leaver l = { .n = PAGES };
 	struct kt_crowd crowd;
+	struct leaver l;
 
 	if (!enough_cpus())
 		return;
-	choose_free(FREE_BATCH, 0);
-	l.va = map_filled(PAGES, true);
+	/* Of several nodes, that of the pages, because CPU 1 is busy. */
+	choose_free(nr_nodes > 1 ? FREE_NODE : FREE_BATCH, 0);
+	fill_elsewhere(&l, false);
 	if (!hold_at("gather:before-join", &crowd, &l))
 		return;
 	flush_workqueue(free_workqueue());
