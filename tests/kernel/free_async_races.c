@@ -226,6 +226,49 @@ KTEST_MM(free_async_races, exit_waits_for_its_helpers)
 	KT_EXPECT(held);
 }
 
+static const struct {
+	const char *free_async, *runs;
+} later_policies[] = { { "off", "1" }, { "batch", "0" }, { "node", "0" }, { "node", "1" } };
+
+/*
+ * exit_mmap has looked at the policy, a helper has begun, its gather has not: it goes by the policy of that moment,
+ * which may be another one by now. It hands nothing over, whatever that says.
+ */
+KTEST_MM(free_async_races, policy_changes_before_a_helper_gathers)
+{
+	if (nr_cpus < 3) {
+		kt_skip("fewer than three CPUs");
+		return;
+	}
+	for (unsigned i = 0; i < ARRAY_SIZE(later_policies); i++) {
+		u64 end = SOON, free = 0;
+		struct leaver l = { .n = 0 };
+		bool held = false;
+
+		while (!held && clock_ns() < end) {
+			struct kt_crowd crowd;
+
+			choose_free(FREE_ZAP, i & 1);
+			zap_helper_pages = 500;
+			free = free_now();
+			l.mm = make_victim(MANY, true);
+			KT_ASSERT(l.mm);
+			l.done = 0;
+			race_arm("zap:helper");
+			kt_crowd_start(&crowd, 1, leave, &l);
+			do {
+				held = !race_wait(clock_ns() + NSEC_PER_MSEC);
+			} while (!held && !__atomic_load_n(&l.done, __ATOMIC_ACQUIRE));
+			kt_set("vm.free_async", later_policies[i].free_async);
+			kt_set("vm.gather_runs", later_policies[i].runs);
+			race_release();
+			kt_crowd_join(&crowd);
+			KT_EXPECT(free_now() + 64 >= free);
+		}
+		KT_EXPECT(held);
+	}
+}
+
 /* ---- all at once */
 
 static struct {
@@ -318,12 +361,18 @@ static void storm_end(struct kt_crowd *crowd)
 /* Faults, forks and other munmaps while pages are taken away, in one address space. */
 KTEST_MM(free_async_races, faults_forks_and_munmaps)
 {
+	zap_helper_pages = 200;
 	for (unsigned policy = 0; policy < NR_POLICIES; policy++) {
+		u64 before = vm_event_sum(VME_free_async_zaps), end = SOON;
+		bool zaps = policy == FREE_ZAP && nr_cpus > 1;
 		struct kt_crowd crowd;
 
 		choose_free(policy, policy & 1);
-		storm_begin(&crowd, 150 * NSEC_PER_MSEC);
-		storm_end(&crowd);
+		do {
+			storm_begin(&crowd, 150 * NSEC_PER_MSEC);
+			storm_end(&crowd);
+		} while (zaps && vm_event_sum(VME_free_async_zaps) == before && clock_ns() < end);
+		KT_EQ(vm_event_sum(VME_free_async_zaps) != before, zaps);
 	}
 }
 
@@ -353,19 +402,26 @@ KTEST_MM(free_async_races, parent_writes_while_the_child_is_taken_apart)
 	}
 }
 
-/* Each gather has the policy that it began with, whatever the knobs say afterwards. */
+/*
+ * Each gather has the policy that it began with, whatever the knobs say afterwards; and the other mechanisms change
+ * theirs at the same time.
+ */
 KTEST_MM(free_async_races, knobs_change_under_load)
 {
 	static const char *const thresholds[] = { "512", "700", "16384" };
+	static const char *const lazy[] = { "none", "refcount", "shootdown", "filtered", "hazard", "quiesce" };
 	struct kt_crowd crowd;
 	unsigned k = 0;
 
+	zap_helper_pages = 200;
 	choose_free(FREE_OFF, 0);
 	storm_begin(&crowd, 400 * NSEC_PER_MSEC);
 	while (clock_ns() < storm.end) {
 		kt_set("vm.free_async", free_policies[k % NR_POLICIES]);
 		kt_set("vm.gather_runs", k / 4 % 2 ? "1" : "0");
 		kt_set("vm.free_async_threshold", thresholds[k % ARRAY_SIZE(thresholds)]);
+		kt_set("vm.lazy_tlb", lazy[k / 2 % ARRAY_SIZE(lazy)]);
+		kt_set("vm.tlb_shootdown", k / 3 % 2 ? "broadcast" : "ipi");	/* refused where there is none */
 		k++;
 		sleep_ns(NSEC_PER_MSEC);
 	}
