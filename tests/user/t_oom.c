@@ -106,7 +106,7 @@ static void can_run(void)
 	if (!ktap_on_exeunt())
 		SKIP("another kernel: it might kill somebody else");
 	if (mem_free_kib() > MOST_KIB)
-		SKIP("too much memory to fill: it wants MEM=128M");
+		SKIP("too much memory to fill: it wants MEM=256M or less");
 }
 
 static void killed_under(const char *policy)
