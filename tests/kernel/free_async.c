@@ -389,6 +389,33 @@ KTEST_MM(free_async, inline_where_others_wait)
 	quiet_end();
 }
 
+/*
+ * Killed for its memory, and the task that was killed is not the one that leaves last: the address space remembers.
+ */
+KTEST_MM(free_async, inline_for_a_victim)
+{
+	quiet_begin();
+	for (unsigned policy = FREE_BATCH; policy <= FREE_ZAP; policy++) {
+		struct seen before, s;
+		struct mm *mm;
+
+		choose_free(policy, 0);
+		kt_set("vm.free_async_threshold", "100000");
+		mm = make_victim(MANY, true);
+		KT_ASSERT(mm && !(current->flags & TF_OOM_VICTIM));
+		mm->oom_victim = true;
+		before = seen_now();
+		mmput(mm);
+		s = seen_since(&before);
+		KT_EXPECT(s.inlined >= 1);
+		KT_EQ(s.works, 0);
+		KT_EQ(s.zaps, 0);
+		KT_EQ(s.pages, MANY);
+		KT_EXPECT(s.flushes >= MANY / (BATCH_SLOTS + 512));
+	}
+	quiet_end();
+}
+
 /* ---- time */
 
 KTEST_MM(free_async, workers_time_is_charged)

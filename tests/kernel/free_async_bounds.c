@@ -71,19 +71,20 @@ KTEST_MM(free_async_bounds, freed_in_short_stretches)
 {
 	const unsigned n = GATHER_MAX_PAGES + 2000;
 
-	for (unsigned policy = 0; policy < NR_POLICIES; policy++) {
-		choose_free(policy, 0);
-		kt_set("vm.free_async_threshold", "100000");
-		exit_stretches(policy, n, true);
-		kt_set("vm.gather_runs", "1");
-		if (policy != FREE_NODE)	/* long runs are as in batch */
-			exit_stretches(policy, n, false);
-	}
-	choose_free(FREE_BATCH, 0);
+	/* Runs first: afterwards memory may have few. */
+	choose_free(FREE_BATCH, 1);
 	kt_set("vm.free_async_threshold", "100000");
-	munmap_stretches(FREE_BATCH, n, true);
-	kt_set("vm.gather_runs", "1");
 	munmap_stretches(FREE_BATCH, 2 * GATHER_MAX_PAGES, false);
+	for (unsigned scattered = 0; scattered < 2; scattered++) {
+		for (unsigned policy = 0; policy < NR_POLICIES; policy++) {
+			if (policy == FREE_NODE && !scattered)
+				continue;	/* long runs are as in batch */
+			choose_free(policy, !scattered);
+			kt_set("vm.free_async_threshold", "100000");
+			exit_stretches(policy, n, scattered);
+		}
+	}
+	munmap_stretches(FREE_ZAP, n, true);
 }
 
 #define SPARSE_AT	0x1000000000ul
