@@ -394,7 +394,6 @@ KTEST_MM(free_async, inline_where_others_wait)
  */
 KTEST_MM(free_async, inline_for_a_victim)
 {
-	quiet_begin();
 	for (unsigned policy = FREE_BATCH; policy <= FREE_ZAP; policy++) {
 		struct seen before, s;
 		struct mm *mm;
@@ -413,7 +412,6 @@ KTEST_MM(free_async, inline_for_a_victim)
 		KT_EQ(s.pages, MANY);
 		KT_EXPECT(s.flushes >= MANY / (BATCH_SLOTS + 512));
 	}
-	quiet_end();
 }
 
 /* ---- time */

@@ -69,7 +69,7 @@ static void munmap_stretches(unsigned policy, unsigned n, bool scattered)
 /* However large the threshold, in long runs or singly: so many pages are freed at once and not more. */
 KTEST_MM(free_async_bounds, freed_in_short_stretches)
 {
-	const unsigned n = GATHER_MAX_PAGES + 2000;
+	const unsigned n = GATHER_MAX_PAGES + 600;
 
 	/* Runs first: afterwards memory may have few. */
 	choose_free(FREE_BATCH, 1);
@@ -77,8 +77,8 @@ KTEST_MM(free_async_bounds, freed_in_short_stretches)
 	munmap_stretches(FREE_BATCH, 2 * GATHER_MAX_PAGES, false);
 	for (unsigned scattered = 0; scattered < 2; scattered++) {
 		for (unsigned policy = 0; policy < NR_POLICIES; policy++) {
-			if (policy == FREE_NODE && !scattered)
-				continue;	/* long runs are as in batch */
+			if (policy == FREE_NODE && nr_nodes == 1)
+				continue;	/* as in batch */
 			choose_free(policy, !scattered);
 			kt_set("vm.free_async_threshold", "100000");
 			exit_stretches(policy, n, scattered);
@@ -278,7 +278,7 @@ KTEST_MM(free_async_bounds, memory_becomes_short_in_the_middle)
 
 /* ---- the watchdog */
 
-#define LONG_EXIT	(GATHER_MAX_PAGES + 2000)
+#define LONG_EXIT	6000
 
 /* Nanoseconds, and what the watchdog has reported meanwhile. */
 static u64 one_exit(bool yield, u64 period, u64 *reports)
@@ -303,7 +303,7 @@ static u64 one_exit(bool yield, u64 period, u64 *reports)
 
 /*
  * That an exit yields is what keeps the watchdog quiet: if it does not, it is reported, with a period of a third of
- * what such an exit takes. With yields it is not, although it lasts as long: there are 24 in it. The host may give this
+ * what such an exit takes. With yields it is not, although it lasts as long: there are 12 in it. The host may give this
  * CPU much less time in one exit than in another, so each may be tried some times.
  */
 KTEST_MM(free_async_bounds, watchdog_sees_an_exit_that_does_not_yield)
