@@ -51,8 +51,8 @@ struct parallel_zap {
 };
 
 /*
- * The next unit, [*start, *end) within one vma. Stretches without tables are left out, if need be some at a time: then it
- * is empty. False: there is none any more.
+ * The next unit, [*start, *end) within one vma. Stretches without tables are left out, if need be some at a time: then
+ * it is empty. False: there is none any more.
  */
 static bool take_unit(struct parallel_zap *pz, uintptr_t *start, uintptr_t *end)
 {

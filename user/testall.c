@@ -3,9 +3,9 @@
  *
  * FILTER is a list of shell patterns of program names, separated by commas; !PATTERN leaves programs out; PROGRAM.CASE
  * runs that case alone, which is given to the program as its argument. Each program prints KTAP of its own, which is
- * shown indented as a subtest. A program fails if a line of its begins with "not ok", if it does not exit with 0, if it is killed, if it plans other
- * than it runs, or if it takes longer than the limit, when its process group is killed. --none runs nothing (for a boot
- * that only wants the kernel's own tests). Status: 0 if nothing failed.
+ * shown indented as a subtest. A program fails if a line of its begins with "not ok", if it does not exit with 0, if it
+ * is killed, if it plans other than it runs, or if it takes longer than the limit, when its process group is killed.
+ * --none runs nothing (for a boot that only wants the kernel's own tests). Status: 0 if nothing failed.
  */
 #include <dirent.h>
 #include <errno.h>

@@ -296,8 +296,8 @@ KTEST(workqueue, cancel)
 	KT_EXPECT(cancel_work_sync(&later));
 	KT_EXPECT(!cancel_work_sync(&later));
 	/*
-	 * Queued again while it runs: the second instance is cancelled, or has begun meanwhile and may pass the gate too; what
-	 * runs is waited for.
+	 * Queued again while it runs: the second instance is cancelled, or has begun meanwhile and may pass the gate
+	 * too; what runs is waited for.
 	 */
 	KT_EXPECT(queue_work_on(0, wq, &gate.work));
 	complete(&gate.go);
@@ -346,7 +346,8 @@ static int move_while_flushed(void *unused)
 	KT_EXPECT(queue_work_on(0, wq, &moving.gate.work));
 	KT_EQ(wait_for_completion_timeout(&moving.gate.begun, SOON), 0);
 	pool = moving.gate.work.pool;
-	KT_EXPECT(queue_work_on(0, wq, &moving.behind));	/* begins when the other has ended, and its flusher is woken */
+	/* It begins when the other has ended, and its flusher has been woken. */
+	KT_EXPECT(queue_work_on(0, wq, &moving.behind));
 	t = kthread_run_on(1, flushes_gate, NULL, "flusher");
 	KT_EXPECT(!IS_ERR(t));
 	if (IS_ERR(t))

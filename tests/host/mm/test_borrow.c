@@ -1,7 +1,7 @@
 /*
- * A CPU borrows an address space and goes on to another one; the last user, on another CPU, sees that it has, and frees.
- * Between the two there is nothing else that would order their accesses: so ThreadSanitizer sees whether the look at
- * active_mm (kernel/lazy_tlb.c) does. The host's MMU reads the old root until it has loaded the next one.
+ * A CPU borrows an address space and goes on to another one; the last user, on another CPU, sees that it has, and
+ * frees. Between the two there is nothing else that would order their accesses: so ThreadSanitizer sees whether the
+ * look at active_mm (kernel/lazy_tlb.c) does. The host's MMU reads the old root until it has loaded the next one.
  */
 #include "kernel/cpu.h"
 #include "mm/mm.h"
