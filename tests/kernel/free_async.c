@@ -4,6 +4,8 @@
  */
 #include "tests/kernel/free_async.h"
 
+#include <arch/trap.h>
+
 #include "kernel/cpu.h"
 #include "kernel/process.h"
 #include "kernel/sched.h"
@@ -69,20 +71,34 @@ struct seen seen_since(const struct seen *then)
 	return s;
 }
 
+bool fault_in(uintptr_t va)
+{
+	return !handle_mm_fault(current->mm, va, FAULT_WRITE);
+}
+
 unsigned fill_scattered(uintptr_t va, unsigned n)
 {
-	unsigned faulted = 0;
+	unsigned failed = 0;
 
 	for (unsigned i = 0; i < n; i++)
-		faulted += !kt_put(va + (u64)i * 7919 % n * PAGE_SIZE, i);
-	return faulted;
+		failed += !fault_in(va + (u64)i * 7919 % n * PAGE_SIZE);
+	return failed;
+}
+
+static unsigned fill_in_order(uintptr_t va, unsigned n)
+{
+	unsigned failed = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		failed += !fault_in(va + i * PAGE_SIZE);
+	return failed;
 }
 
 uintptr_t map_filled(unsigned n, bool scattered)
 {
 	uintptr_t va = kt_map(n, RW);
 
-	if (va && (scattered ? fill_scattered(va, n) : kt_fill(va, n, 0))) {
+	if (va && (scattered ? fill_scattered(va, n) : fill_in_order(va, n))) {
 		kt_fail(__FILE__, __LINE__, "%u pages could not be written", n);
 		kt_unmap(va, n);
 		return 0;
@@ -307,7 +323,8 @@ static void close_gate(struct workqueue *wq, unsigned per_node, u32 enough)
 	}
 	while (__atomic_load_n(&gate.begun, __ATOMIC_ACQUIRE) < enough && clock_ns() < end)
 		sched_yield();
-	KT_EQ(gate.begun, enough);
+	/* More if a pool has kept a worker that was not idle when it was trimmed. */
+	KT_EXPECT(gate.begun >= enough);
 }
 
 static void open_gate(unsigned per_node)

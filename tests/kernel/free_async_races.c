@@ -386,6 +386,7 @@ KTEST_MM(free_async_races, parent_writes_while_the_child_is_taken_apart)
 
 		choose_free(FREE_ZAP, run);
 		va = map_filled(MANY, false);
+		KT_EXPECT(kt_put(va + 2 * PAGE_SIZE, 2));
 		l.mm = mm_dup(current->mm);
 		KT_ASSERT(!IS_ERR(l.mm));
 		kt_crowd_start(&crowd, 1, leave, &l);
