@@ -4,8 +4,6 @@
  */
 #include "tests/kernel/free_async.h"
 
-#include <arch/trap.h>
-
 #include "kernel/cpu.h"
 #include "kernel/process.h"
 #include "kernel/sched.h"
@@ -71,17 +69,12 @@ struct seen seen_since(const struct seen *then)
 	return s;
 }
 
-bool fault_in(uintptr_t va)
-{
-	return !handle_mm_fault(current->mm, va, FAULT_WRITE);
-}
-
 unsigned fill_scattered(uintptr_t va, unsigned n)
 {
 	unsigned failed = 0;
 
 	for (unsigned i = 0; i < n; i++)
-		failed += !fault_in(va + (u64)i * 7919 % n * PAGE_SIZE);
+		failed += !kt_touch(va + (u64)i * 7919 % n * PAGE_SIZE);
 	return failed;
 }
 
@@ -90,7 +83,7 @@ static unsigned fill_in_order(uintptr_t va, unsigned n)
 	unsigned failed = 0;
 
 	for (unsigned i = 0; i < n; i++)
-		failed += !fault_in(va + i * PAGE_SIZE);
+		failed += !kt_touch(va + i * PAGE_SIZE);
 	return failed;
 }
 

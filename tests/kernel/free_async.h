@@ -15,12 +15,10 @@ extern const char *const free_policies[NR_POLICIES];
 /** The policy, vm.gather_runs and a threshold of 600, for this case. */
 void choose_free(unsigned policy, unsigned runs);
 /**
- * New memory with n pages, all zero; scattered: no two neighbours are physical neighbours, so each takes a slot. 0 is reported as
- * a failure.
+ * New memory with n pages, all zero; scattered: no two neighbours are physical neighbours, so each takes a slot. 0 is
+ * reported as a failure.
  */
 uintptr_t map_filled(unsigned n, bool scattered);
-/** A page there, as for a write: without the access, which on riscv64 empties QEMU's TLB each time. False: an error. */
-bool fault_in(uintptr_t va);
 /**
  * n pages in an order that makes no two neighbours physical neighbours: one slot for each page. How many could not be
  * had.

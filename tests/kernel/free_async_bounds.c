@@ -99,7 +99,7 @@ static void fill_sparse(void *unused)
 		      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, 0),
 	      SPARSE_AT);
 	for (unsigned i = 0; i < SPARSE_PAGES; i++)
-		failed += !fault_in(SPARSE_AT + i * pt_size(1));
+		failed += !kt_touch(SPARSE_AT + i * pt_size(1));
 	KT_EQ(failed, 0);
 }
 

@@ -137,7 +137,7 @@ static void fill_sparse(void *unused)
 {
 	map_at(AT, 2048 * TABLE);
 	for (unsigned i = 0; i < 2048; i++)
-		KT_EXPECT(fault_in(AT + i * TABLE + i % 512 * PAGE_SIZE));
+		KT_EXPECT(kt_touch(AT + i * TABLE + i % 512 * PAGE_SIZE));
 }
 
 KTEST_MM(free_async_zap, sparse_and_more_units_than_helpers)

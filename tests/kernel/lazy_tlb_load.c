@@ -63,7 +63,9 @@ static int live_and_die(void *arg)
 		exec_mmap(mm);
 		if (r & 6) {
 			va = kt_map(pages, RW);
-			if (!va || kt_fill(va, pages, r) || kt_wrong(va, 1, r))
+			for (unsigned i = 3; va && i < pages; i++)
+				kt_touch(va + i * PAGE_SIZE);
+			if (!va || kt_fill(va, min(pages, 3u), r) || kt_wrong(va, 1, r))
 				__atomic_fetch_add(&storm.failed, 1, __ATOMIC_RELAXED);
 		}
 		if (r & 8)
