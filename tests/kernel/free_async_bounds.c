@@ -195,13 +195,15 @@ struct leaver {
 	struct mm *mm;		/* to put; NULL: unmap */
 	uintptr_t va;
 	unsigned n;
-	u32 done;		/* atomic */
+	u32 go, done;		/* atomic */
 };
 
 static void leave(void *arg, unsigned nr)
 {
 	struct leaver *l = arg;
 
+	while (!__atomic_load_n(&l->go, __ATOMIC_ACQUIRE))
+		cpu_relax();
 	if (l->mm)
 		mmput(l->mm);
 	else
@@ -241,6 +243,8 @@ static void becomes_short(unsigned policy, bool exits)
 	before = seen_now();
 	race_arm("zap:after-unhook");
 	kt_crowd_start(&crowd, 1, leave, &l);
+	/* From here on nobody else gets this CPU: a helper that was held here would hold us too. */
+	__atomic_store_n(&l.go, 1, __ATOMIC_RELEASE);
 	KT_EQ(race_wait(SOON), 0);
 	take_memory();
 	KT_EXPECT(memory_is_short());

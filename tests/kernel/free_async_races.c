@@ -25,13 +25,15 @@ struct leaver {
 	struct mm *mm;		/* to put; NULL: unmap */
 	uintptr_t va;
 	unsigned n;
-	u32 done;		/* atomic */
+	u32 go, done;		/* atomic */
 };
 
 static void leave(void *arg, unsigned nr)
 {
 	struct leaver *l = arg;
 
+	while (!__atomic_load_n(&l->go, __ATOMIC_ACQUIRE))
+		cpu_relax();
 	if (l->mm)
 		mmput(l->mm);
 	else
@@ -49,12 +51,22 @@ static void wait_a_little(void)
 	}
 }
 
-/* A thread on CPU 1 takes memory away; somebody is held at the point. Returns whether. */
-static bool hold_at(const char *point, struct kt_crowd *crowd, struct leaver *l)
+/*
+ * A thread on CPU 1 is about to take memory away, and somebody will be held at the point. It begins when the caller
+ * does not yield any more: who is held must not have got this CPU.
+ */
+static void arm_and_go(const char *point, struct kt_crowd *crowd, struct leaver *l)
 {
-	l->done = 0;
+	l->done = l->go = 0;
 	race_arm(point);
 	kt_crowd_start(crowd, 1, leave, l);
+	__atomic_store_n(&l->go, 1, __ATOMIC_RELEASE);
+}
+
+/* The same, and somebody is. Returns whether. */
+static bool hold_at(const char *point, struct kt_crowd *crowd, struct leaver *l)
+{
+	arm_and_go(point, crowd, l);
 	if (!race_wait(SOON))
 		return true;
 	kt_fail(__FILE__, __LINE__, "nobody came by %s", point);
@@ -253,9 +265,7 @@ KTEST_MM(free_async_races, policy_changes_before_a_helper_gathers)
 			free = free_now();
 			l.mm = make_victim(MANY, true);
 			KT_ASSERT(l.mm);
-			l.done = 0;
-			race_arm("zap:helper");
-			kt_crowd_start(&crowd, 1, leave, &l);
+			arm_and_go("zap:helper", &crowd, &l);
 			do {
 				held = !race_wait(clock_ns() + NSEC_PER_MSEC);
 			} while (!held && !__atomic_load_n(&l.done, __ATOMIC_ACQUIRE));
@@ -361,7 +371,7 @@ static void storm_end(struct kt_crowd *crowd)
 /* Faults, forks and other munmaps while pages are taken away, in one address space. */
 KTEST_MM(free_async_races, faults_forks_and_munmaps)
 {
-	zap_helper_pages = 200;
+	zap_helper_pages = 20;		/* a child may have few, if the last thing was to drop all */
 	for (unsigned policy = 0; policy < NR_POLICIES; policy++) {
 		u64 before = vm_event_sum(VME_free_async_zaps), end = SOON;
 		bool zaps = policy == FREE_ZAP && nr_cpus > 1;
@@ -380,7 +390,7 @@ KTEST_MM(free_async_races, faults_forks_and_munmaps)
 KTEST_MM(free_async_races, parent_writes_while_the_child_is_taken_apart)
 {
 	for (unsigned run = 0; run < 2; run++) {
-		struct leaver l = { .n = 0 };
+		struct leaver l = { .go = 1 };
 		struct kt_crowd crowd;
 		uintptr_t va;
 
@@ -415,7 +425,7 @@ KTEST_MM(free_async_races, knobs_change_under_load)
 	unsigned k = 0;
 	u64 enough;
 
-	zap_helper_pages = 200;
+	zap_helper_pages = 20;
 	choose_free(FREE_OFF, 0);
 	storm_begin(&crowd, 10 * NSEC_PER_SEC);
 	enough = clock_ns() + 400 * NSEC_PER_MSEC;
