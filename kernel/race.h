@@ -22,6 +22,8 @@ extern u32 race_armed;
 void race_arm(const char *name);
 int race_wait(u64 deadline);
 void race_release(void);
+/** Whoever is held goes on, and the next point is armed before: so it can hold the same thread there. */
+void race_release_to(const char *name);
 #else
 #define race_point(name) ((void)0)
 #endif

@@ -487,12 +487,11 @@ bool cond_resched(void)
 	unsigned long flags;
 	bool switched;
 
-	if (likely(!need_resched()))
-		return false;
-#ifdef CONFIG_DEBUG
 	if (watchdog_no_yield())
 		return false;
-#endif
+	stretch_end();
+	if (likely(!need_resched()))
+		return false;
 	flags = irq_save();
 	switched = __schedule(false);
 	irq_restore(flags);

@@ -91,6 +91,7 @@ struct task {
 		u32 rank;
 	} held[16];			/* c. sleeping locks, for the rank check */
 	unsigned nr_held;
+	u32 stretch_freed, stretch_walked;	/* c. since it last offered to give way: mm/stretch.h */
 #endif
 };
 

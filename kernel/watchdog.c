@@ -28,6 +28,8 @@ static bool opt_panic;
 static u64 reports;		/* atomic */
 static bool no_yield;
 
+static u64 test_period;		/* ns, if a test wants less than seconds */
+
 static int thresh_changed(void);
 static const struct cmdline_option option_thresh = {
 	.name = "kernel.watchdog_thresh",
@@ -43,6 +45,11 @@ static const struct cmdline_option option_panic = { .name = "kernel.softlockup_p
 						    .flag = &opt_panic,
 						    .help = "1: a soft lockup is a panic" };
 KNOB(knob_panic) = { .name = "kernel.softlockup_panic", .opt = &option_panic };
+
+static inline u64 period(void)
+{
+	return test_period ? test_period : opt_thresh * NSEC_PER_SEC;
+}
 
 static void look(struct timer *timer)
 {
@@ -66,7 +73,7 @@ static void look(struct timer *timer)
 	if (w->silent)
 		set_work(current, WORK_RESCHED);
 	if (!this_cpu()->in_idle)
-		timer_start(timer, clock_ns() + opt_thresh * NSEC_PER_SEC / LOOKS);
+		timer_start(timer, clock_ns() + period() / LOOKS);
 }
 
 void watchdog_irq(bool user)
@@ -81,7 +88,7 @@ void watchdog_cpu_start(void)
 	if (!w->timer.fn)
 		timer_init(&w->timer, look);
 	if (!timer_pending(&w->timer))
-		timer_start(&w->timer, clock_ns() + opt_thresh * NSEC_PER_SEC / LOOKS);
+		timer_start(&w->timer, clock_ns() + period() / LOOKS);
 }
 
 static void restart(void *unused)
@@ -109,15 +116,23 @@ unsigned watchdog_set_thresh(unsigned seconds)
 	return old;
 }
 
+void watchdog_set_period(u64 ns)
+{
+	test_period = ns;
+	thresh_changed();
+}
+
 void watchdog_set_no_yield(bool on)
 {
 	WRITE_ONCE(no_yield, on);
 }
 
+#ifdef CONFIG_DEBUG
 bool watchdog_no_yield(void)
 {
 	return READ_ONCE(no_yield);
 }
+#endif
 
 u64 watchdog_reports(void)
 {

@@ -441,7 +441,11 @@ bool flush_work(struct work *w)
 
 		was_busy = true;
 		if (p)
+#ifdef BREAK_WORKQUEUE_STALE_POOL
+			wait_event(&p->done, !work_busy(w));
+#else
 			wait_event(&p->done, !work_busy(w) || READ_ONCE(w->pool) != p);
+#endif
 		else
 			cpu_relax();	/* its queuer has interrupts off */
 	}

@@ -151,6 +151,14 @@ static void tlb_flush(struct mmu_gather *g)
 	range_reset(g);
 }
 
+/* Between two stretches of freeing. */
+static inline void give_way(void)
+{
+#ifndef BREAK_GATHER_NO_YIELD
+	cond_resched();
+#endif
+}
+
 /* Up to n tables of the list; returns the next one. */
 static struct page *free_tables_up_to(struct page *p, unsigned n)
 {
@@ -166,7 +174,7 @@ static struct page *free_tables_up_to(struct page *p, unsigned n)
 static void free_table_list(struct page *list)
 {
 	while ((list = free_tables_up_to(list, BATCH_SLOTS)))
-		cond_resched();
+		give_way();
 }
 
 /* In RCU's thread, which may yield. */
@@ -199,18 +207,6 @@ static void free_tables_of(struct mmu_gather *g)
 	free_table_list(list);
 }
 
-#ifdef CONFIG_DEBUG
-u32 gather_longest;		/* pages freed at once, at the most; for tests */
-
-static void note_stretch(u32 pages)
-{
-	if (pages > READ_ONCE(gather_longest))
-		WRITE_ONCE(gather_longest, pages);
-}
-#else
-static inline void note_stretch(u32 pages) {}
-#endif
-
 /* Slots may stand for long runs: yields often enough. */
 static void free_runs(const u64 *slot, u32 n)
 {
@@ -223,11 +219,10 @@ static void free_runs(const u64 *slot, u32 n)
 		while (k < n && pages + run_pages(slot[k]) <= GATHER_MAX_PAGES)
 #endif
 			pages += run_pages(slot[k++]);
-		note_stretch(pages);
 		free_page_runs(slot, k);
 		slot += k;
 		n -= k;
-		cond_resched();
+		give_way();
 	}
 }
 
@@ -241,7 +236,7 @@ void gather_free_chain(struct gather_batch *b)
 			free_runs(b->slot, b->nr);
 		} else {
 			free_page_runs(b->slot, b->nr);
-			cond_resched();
+			give_way();
 		}
 		free_kpages(b, 0);
 		b = next;
@@ -268,10 +263,36 @@ static void free_gathered(struct mmu_gather *g)
 	free_tables_of(g);
 }
 
+#ifdef BREAK_GATHER_EARLY_HELD
+static void drop_held_of(u64 *slot, u32 *n)
+{
+	u32 left = 0;
+
+	for (u32 i = 0; i < *n; i++) {
+		if (run_flags(slot[i]) & RUN_HELD)
+			put_page(pfn_to_page(run_pfn(slot[i])));
+		else
+			slot[left++] = slot[i];
+	}
+	*n = left;
+}
+
+static void drop_held_early(struct mmu_gather *g)
+{
+	drop_held_of(g->bundle, &g->nr_bundle);
+	for (unsigned i = 0; i < g->nr_chains; i++)
+		for (struct gather_batch *b = g->chain[i].first; b; b = b->next)
+			drop_held_of(b->slot, &b->nr);
+}
+#else
+static inline void drop_held_early(struct mmu_gather *g) {}
+#endif
+
 void gather_flush(struct mmu_gather *g)
 {
 	if (g->run.pages)
 		gather_close_run(g, &g->run);
+	drop_held_early(g);
 #ifdef BREAK_GATHER_EARLY_HAND_OFF
 	gather_hand_off(g);
 #endif
@@ -283,11 +304,13 @@ void gather_flush(struct mmu_gather *g)
 
 void gather_end(struct mmu_gather *g)
 {
+#ifndef BREAK_GATHER_NO_FULL_FLUSH
 	/* Another gather is under way on this mm: what it unhooked and we therefore skipped may still be cached. */
 	if (!g->exclusive && atomic_read(&g->mm->tlb_pending) > 1) {
 		g->need_full = true;
 		g->tables = true;
 	}
+#endif
 	gather_flush(g);
 	gather_join(g);
 	if (!g->exclusive)

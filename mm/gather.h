@@ -16,6 +16,7 @@
  * another is pending flushes the whole mm, because the other may have unhooked entries (now none, so this one skipped
  * them) that it has not flushed.
  */
+#include "kernel/numa.h"
 #include "kernel/wait.h"
 #include "kernel/workqueue.h"
 #include "mm/mm.h"
@@ -152,5 +153,6 @@ void gather_join(struct mmu_gather *g);
 /** Free a flushed chain and its batches. Yields. */
 void gather_free_chain(struct gather_batch *b);
 #ifdef CONFIG_DEBUG
-extern u32 gather_longest;	/* the most pages freed without a yield, so far: tests reset it */
+/* atomic. Pages that workers freed, by node of the page and node of the CPU: tests reset it. */
+extern u32 free_async_nodes[][MAX_NODES];
 #endif

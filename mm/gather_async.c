@@ -18,6 +18,7 @@
  * review).
  */
 #include "kernel/init.h"
+#include "kernel/numa.h"
 #include "kernel/param.h"
 #include "kernel/printk.h"
 #include "kernel/race.h"
@@ -92,6 +93,23 @@ void gather_choose(struct mmu_gather *g)
 
 /* ---- hand-off and join ---- */
 
+#ifdef CONFIG_DEBUG
+u32 free_async_nodes[MAX_NODES][MAX_NODES];
+
+static void note_nodes(const struct gather_batch *b)
+{
+	for (; b; b = b->next) {
+		for (u32 i = 0; i < b->nr; i++) {
+			u32 *row = free_async_nodes[page_node(pfn_to_page(run_pfn(b->slot[i])))];
+
+			__atomic_fetch_add(&row[this_cpu()->node], run_pages(b->slot[i]), __ATOMIC_RELAXED);
+		}
+	}
+}
+#else
+static inline void note_nodes(const struct gather_batch *b) {}
+#endif
+
 static void free_chain_work(struct work *w)
 {
 	struct gather_batch *first = container_of(w, struct gather_batch, work);
@@ -99,6 +117,7 @@ static void free_chain_work(struct work *w)
 	u64 before = task_runtime_ns(current);
 
 	race_point("gather:worker");
+	note_nodes(first);
 	gather_free_chain(first);	/* first is gone now, and the work item with it */
 	atomic64_add((s64)(task_runtime_ns(current) - before), &g->worker_ns);
 	complete(&g->done);

@@ -31,6 +31,7 @@
 #include "mm/buddy.h"
 #include "mm/palloc_debug.h"
 #include "mm/palloc_internal.h"
+#include "mm/stretch.h"
 #include "mm/vmstat.h"
 
 #define PCP_BATCH	64
@@ -570,6 +571,7 @@ void free_page_runs(const u64 *runs, unsigned n)
 	}
 	vm_event_add(VME_pgfree, pages);
 	irq_restore(flags);
+	stretch_freed((u32)pages);
 }
 
 void put_page_slow(struct page *p, u64 state)

@@ -9,6 +9,7 @@
 #include "kernel/printk.h"
 #include "lib/bits.h"
 #include "mm/palloc.h"
+#include "mm/stretch.h"
 #include "mm/vmstat.h"
 
 pte_t *pt_alloc_table(struct mm *mm, int level, unsigned gfp)
@@ -30,6 +31,7 @@ pte_t *pt_alloc_table(struct mm *mm, int level, unsigned gfp)
 void pt_free_table_page(struct page *p)
 {
 	p->link[0] = 0;
+	stretch_freed(1);
 	free_pages(p, page_order(p));	/* still PG_ZERO: goes back as known zero */
 	vm_event(VME_pte_table_free);
 }

@@ -18,6 +18,7 @@
 #include "kernel/lazy_tlb.h"
 #include "kernel/param.h"
 #include "kernel/printk.h"
+#include "kernel/race.h"
 #include "lib/errno.h"
 #include "mm/mm.h"
 #include "mm/vmstat.h"
@@ -28,6 +29,7 @@ static unsigned shootdown;	/* written by the knob only */
 
 static int shootdown_changed(void)
 {
+	race_point("tlb:knob-written");
 	return shootdown == SHOOTDOWN_BROADCAST && !TLB_HAS_BROADCAST ? -EOPNOTSUPP : 0;
 }
 
@@ -54,6 +56,9 @@ early_initcall(shootdown_init);
 /* A value that is about to be refused is in the knob for a moment, and must not be believed. */
 static inline bool by_broadcast(void)
 {
+#ifdef BREAK_TLB_BELIEVE_REFUSED
+	return READ_ONCE(shootdown) == SHOOTDOWN_BROADCAST;
+#endif
 	return TLB_HAS_BROADCAST && READ_ONCE(shootdown) == SHOOTDOWN_BROADCAST;
 }
 

@@ -9,6 +9,7 @@
 #include "kernel/race.h"
 #include "kernel/sched.h"
 #include "mm/pgtable.h"
+#include "mm/stretch.h"
 
 struct zap_counts {
 	u32 anon, file;
@@ -208,6 +209,7 @@ static noinline uintptr_t zap_table(struct mmu_gather *g, pte_t *e, uintptr_t va
 	spinlock_t *ptl = pte_lockptr(e);
 	struct gather_run run = g->run;
 	bool more = true, dying = g->full_mm;
+	const uintptr_t from = va;
 
 	spin_lock(ptl);
 	gather_range(g, va, PAGE_SHIFT);
@@ -257,6 +259,7 @@ static noinline uintptr_t zap_table(struct mmu_gather *g, pte_t *e, uintptr_t va
 		atomic64_sub(c.anon, &g->mm->rss_anon);
 	if (c.file)
 		atomic64_sub(c.file, &g->mm->rss_file);
+	stretch_walked((u32)((va - from) >> PAGE_SHIFT));
 	if (!more || gather_is_full(g))
 		gather_flush(g);
 	return va;
@@ -273,6 +276,7 @@ static void zap_level(struct mmu_gather *g, pte_t *table, int level, uintptr_t v
 		next = align_down(va, pt_size(level)) + pt_size(level);
 		if (next > end || next < va)
 			next = end;
+		stretch_walked(1);
 		if (!pte_table(v))
 			continue;
 		table = phys_to_virt(pte_pfn(v) << PAGE_SHIFT);
@@ -307,6 +311,7 @@ static void free_level(struct mmu_gather *g, pte_t *table, int level, uintptr_t 
 		next = base + pt_size(level);
 		if (next > end || next < va)
 			next = end;
+		stretch_walked(1);
 		if (!pte_table(v))
 			continue;
 		table = phys_to_virt(pte_pfn(v) << PAGE_SHIFT);

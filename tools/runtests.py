@@ -8,6 +8,7 @@ $(OUT)/test/. The last line is `N passed, N failed, N skipped`; the status is no
 ARCH     one port (TEST_ARCH from the makefile); all of them otherwise
 SMP      this number of CPUs instead of the matrix's
 NODES    these NUMA nodes instead of the matrix's
+MEM      this much memory, if a FILTER is given
 FILTER   patterns of suites, or SUITE.CASE for in-kernel ones; boots by their names; without SMP, only on 4 CPUs
 """
 import fnmatch
@@ -50,6 +51,7 @@ class Row:
     def replay(self, what):
         words = ["make test"] + ([f"ARCH={self.arch}", f"SMP={self.smp}"] if self.arch != "-" else [])
         words += [f"NODES={self.nodes}"] if self.nodes else []
+        words += [f"MEM={self.mem}"] if self.mem != "-" and qemu.size(self.mem) < qemu.GIB else []
         words += [f"{key}={value}" for key, value in self.extra.items()]
         return " ".join(words + [f"FILTER='{what}'"])
 
@@ -94,6 +96,7 @@ def choose(rows, archs, smp, nodes, pattern):
                 continue
             seen.add((row.arch, row.kind))
             row.smp, row.nodes, row.what = smp or row.smp, nodes or row.nodes, pattern or row.what
+            row.mem = os.environ.get("MEM") or row.mem
         elif pattern and not matches(pattern, row.name) or smp and row.smp != smp or nodes and row.nodes != nodes:
             continue
         chosen.append(row)

@@ -1,11 +1,11 @@
 /*
  * testall [--limit SECONDS] [--list | --none | FILTER]: run the test programs of /tests and report in KTAP.
  *
- * FILTER is a list of shell patterns of program names, separated by commas; PROGRAM.CASE runs that case alone, which is
- * given to the program as its argument. Each program prints KTAP of its own, which is shown indented as a subtest. A
- * program fails if a line of its begins with "not ok", if it does not exit with 0, if it is killed, if it plans other
- * than it runs, or if it takes longer than the limit, when its process group is killed. --none runs nothing (for a boot
- * that only wants the kernel's own tests). Status: 0 if nothing failed.
+ * FILTER is a list of shell patterns of program names, separated by commas; !PATTERN leaves programs out; PROGRAM.CASE
+ * runs that case alone, which is given to the program as its argument. Each program prints KTAP of its own, which is
+ * shown indented as a subtest. A program fails if a line of its begins with "not ok", if it does not exit with 0, if it
+ * is killed, if it plans other than it runs, or if it takes longer than the limit, when its process group is killed.
+ * --none runs nothing (for a boot that only wants the kernel's own tests). Status: 0 if nothing failed.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -40,11 +40,25 @@ static void watchdog(int sig)
 		kill(watched, SIGKILL);
 }
 
+/* Is it one of those that begin with "!"? */
+static bool excluded(const char *filter, const char *name)
+{
+	char copy[512], *rest = copy, *pattern;
+
+	snprintf(copy, sizeof(copy), "%s", filter);
+	while ((pattern = strsep(&rest, ",")))
+		if (*pattern == '!' && fnmatch(pattern + 1, name, 0) == 0)
+			return true;
+	return false;
+}
+
 /* Is the program wanted? If only a case of it is, that is put into only, else an empty string. */
 static bool matches(const char *filter, const char *name, char *only, size_t size)
 {
 	char copy[512], *rest = copy, *pattern;
 
+	if (excluded(filter, name))
+		return false;
 	snprintf(copy, sizeof(copy), "%s", filter);
 	while ((pattern = strsep(&rest, ","))) {
 		char *dot = strchr(pattern, '.');

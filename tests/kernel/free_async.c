@@ -10,7 +10,6 @@
 #include "kernel/task.h"
 #include "kernel/timer.h"
 #include "kernel/wait.h"
-#include "kernel/watchdog.h"
 #include "kernel/workqueue.h"
 #include "lib/err.h"
 #include "mm/mman.h"
@@ -28,21 +27,17 @@ void choose_free(unsigned policy, unsigned runs)
 	kt_set("vm.free_async", free_policies[policy]);
 	kt_set("vm.gather_runs", runs ? "1" : "0");
 	kt_set("vm.free_async_threshold", "600");
+	zap_helper_pages = min(zap_helper_pages, (unsigned)MANY);	/* one helper at least for an exit of so many */
 }
 
 /* ---- what happened */
 
-struct seen {
-	u64 free, pages, slots, batches, flushes, works, inlined, zaps, refused;
-};
-
-/* What slabs keep for the next vma or mm is not lost. */
-static u64 free_now(void)
+u64 free_now(void)
 {
 	return nr_free_pages() + slab_pages_total();
 }
 
-static struct seen seen_now(void)
+struct seen seen_now(void)
 {
 	return (struct seen){
 		.free = free_now(),
@@ -54,10 +49,11 @@ static struct seen seen_now(void)
 		.inlined = vm_event_sum(VME_free_async_inline_fallback),
 		.zaps = vm_event_sum(VME_free_async_zaps),
 		.refused = vm_event_sum(VME_gather_no_batch),
+		.tables = vm_event_sum(VME_pte_table_free),
 	};
 }
 
-static struct seen seen_since(const struct seen *then)
+struct seen seen_since(const struct seen *then)
 {
 	struct seen s = seen_now();
 
@@ -70,24 +66,33 @@ static struct seen seen_since(const struct seen *then)
 	s.inlined -= then->inlined;
 	s.zaps -= then->zaps;
 	s.refused -= then->refused;
+	s.tables -= then->tables;
 	return s;
 }
 
-/* In an order that makes no two neighbours physical neighbours: one slot for each page. */
-static unsigned fill_scattered(uintptr_t va, unsigned n)
+unsigned fill_scattered(uintptr_t va, unsigned n)
 {
-	unsigned faulted = 0;
+	unsigned failed = 0;
 
 	for (unsigned i = 0; i < n; i++)
-		faulted += !kt_put(va + (u64)i * 7919 % n * PAGE_SIZE, i);
-	return faulted;
+		failed += !kt_touch(va + (u64)i * 7919 % n * PAGE_SIZE);
+	return failed;
+}
+
+static unsigned fill_in_order(uintptr_t va, unsigned n)
+{
+	unsigned failed = 0;
+
+	for (unsigned i = 0; i < n; i++)
+		failed += !kt_touch(va + i * PAGE_SIZE);
+	return failed;
 }
 
 uintptr_t map_filled(unsigned n, bool scattered)
 {
 	uintptr_t va = kt_map(n, RW);
 
-	if (va && (scattered ? fill_scattered(va, n) : kt_fill(va, n, 0))) {
+	if (va && (scattered ? fill_scattered(va, n) : fill_in_order(va, n))) {
 		kt_fail(__FILE__, __LINE__, "%u pages could not be written", n);
 		kt_unmap(va, n);
 		return 0;
@@ -95,7 +100,7 @@ uintptr_t map_filled(unsigned n, bool scattered)
 	return va;
 }
 
-struct mm *make_victim(unsigned n, bool scattered)
+struct mm *make_victim_by(void (*fill)(void *arg), void *arg)
 {
 	struct mm *home = mmget(current->mm), *mm = mm_create();
 
@@ -105,15 +110,31 @@ struct mm *make_victim(unsigned n, bool scattered)
 		return NULL;
 	}
 	exec_mmap(mmget(mm));
-	(void)map_filled(n, scattered);
+	fill(arg);
 	exec_mmap(home);
 	return mm;
 }
 
-enum how { MUNMAP, DONTNEED, EXIT };
+struct filling {
+	unsigned n;
+	bool scattered;
+};
 
-/* Pages are taken away in this way; what that did. `free` is relative to the time before they were touched. */
-static struct seen take_away(enum how how, unsigned n, bool scattered)
+static void fill_it(void *arg)
+{
+	const struct filling *f = arg;
+
+	(void)map_filled(f->n, f->scattered);
+}
+
+struct mm *make_victim(unsigned n, bool scattered)
+{
+	struct filling f = { n, scattered };
+
+	return make_victim_by(fill_it, &f);
+}
+
+struct seen take_away(enum how how, unsigned n, bool scattered)
 {
 	struct seen before = { .free = 0 }, s;
 	u64 free = free_now();
@@ -143,8 +164,7 @@ static struct seen take_away(enum how how, unsigned n, bool scattered)
 	return s;
 }
 
-/* Nobody makes workers while pages are counted; what was never needed before is there now. */
-static void quiet_begin(void)
+void quiet_begin(void)
 {
 	choose_free(FREE_BATCH, 0);
 	(void)take_away(MUNMAP, PAGES, true);
@@ -155,7 +175,7 @@ static void quiet_begin(void)
 	(void)take_away(EXIT, 700, true);
 }
 
-static void quiet_end(void)
+void quiet_end(void)
 {
 	workqueue_fail_creation(false);
 }
@@ -210,20 +230,6 @@ KTEST_MM(free_async, long_runs)
 		}
 	}
 	quiet_end();
-}
-
-/* However large the threshold, and however long the runs: so many pages are freed at once and not more. */
-KTEST_MM(free_async, freed_in_short_stretches)
-{
-	const unsigned n = 2 * GATHER_MAX_PAGES;
-	uintptr_t va;
-
-	choose_free(FREE_BATCH, 1);
-	kt_set("vm.free_async_threshold", "100000");
-	va = map_filled(n, false);
-	gather_longest = 0;
-	KT_EQ(kt_unmap(va, n), 0);
-	KT_EXPECT(gather_longest && gather_longest <= GATHER_MAX_PAGES);
 }
 
 /* ---- failures */
@@ -311,7 +317,8 @@ static void close_gate(struct workqueue *wq, unsigned per_node, u32 enough)
 	}
 	while (__atomic_load_n(&gate.begun, __ATOMIC_ACQUIRE) < enough && clock_ns() < end)
 		sched_yield();
-	KT_EQ(gate.begun, enough);
+	/* More if a pool has kept a worker that was not idle when it was trimmed. */
+	KT_EXPECT(gate.begun >= enough);
 }
 
 static void open_gate(unsigned per_node)
@@ -394,60 +401,28 @@ KTEST_MM(free_async, inline_where_others_wait)
 	quiet_end();
 }
 
-static struct {
-	struct page *page[4096];
-	u8 order[4096];
-	unsigned n;
-} taken;
-
-/* All but the reserve. What was never written stays so. */
-static void take_memory(void)
-{
-	bool zero = nr_zero_pages() > nr_free_pages() / 2;
-
-	taken.n = 0;
-	for (int order = MAX_ORDER; order >= 0; order--) {
-		struct page *p;
-
-		while (taken.n < ARRAY_SIZE(taken.page) &&
-		       (p = alloc_pages((unsigned)order, GFP_NOWAIT | (zero ? GFP_ZERO | GFP_TRACKED : 0)))) {
-			if (!zero)
-				page_set_flag(p, PG_POISON);
-			taken.order[taken.n] = (u8)order;
-			taken.page[taken.n++] = p;
-		}
-	}
-}
-
-static void give_memory_back(void)
-{
-	while (taken.n) {
-		taken.n--;
-		free_pages(taken.page[taken.n], taken.order[taken.n]);
-	}
-}
-
-KTEST_MM(free_async, inline_when_memory_is_short)
+/*
+ * Killed for its memory, and the task that was killed is not the one that leaves last: the address space remembers.
+ */
+KTEST_MM(free_async, inline_for_a_victim)
 {
 	for (unsigned policy = FREE_BATCH; policy <= FREE_ZAP; policy++) {
-		const unsigned n = 700;
 		struct seen before, s;
-		uintptr_t va;
-		bool is_short;
+		struct mm *mm;
 
 		choose_free(policy, 0);
-		va = map_filled(n, true);
-		take_memory();
-		is_short = memory_is_short();
+		kt_set("vm.free_async_threshold", "100000");
+		mm = make_victim(MANY, true);
+		KT_ASSERT(mm && !(current->flags & TF_OOM_VICTIM));
+		mm->oom_victim = true;
 		before = seen_now();
-		KT_EQ(kt_unmap(va, n), 0);
+		mmput(mm);
 		s = seen_since(&before);
-		give_memory_back();
-		KT_EXPECT(is_short);
 		KT_EXPECT(s.inlined >= 1);
 		KT_EQ(s.works, 0);
-		KT_EQ(s.pages, n);
-		KT_EXPECT(s.free >= n);
+		KT_EQ(s.zaps, 0);
+		KT_EQ(s.pages, MANY);
+		KT_EXPECT(s.flushes >= MANY / (BATCH_SLOTS + 512));
 	}
 }
 
@@ -470,34 +445,4 @@ KTEST_MM(free_async, workers_time_is_charged)
 		task_times(current, &utime, &stime);
 		KT_EXPECT(stime >= current->lent_ns);
 	}
-}
-
-/* One exit after the other for so long, or until the watchdog has reported something. */
-static u64 reports_during_exits(bool yield, u64 ns)
-{
-	unsigned old = watchdog_set_thresh(1);
-	u64 before = watchdog_reports(), end = clock_ns() + ns;
-
-	watchdog_set_no_yield(!yield);
-	while (clock_ns() < end && watchdog_reports() == before) {
-		struct mm *mm = make_victim(1000, false);
-
-		if (!mm)
-			break;
-		mmput(mm);
-		cond_resched();
-	}
-	watchdog_set_no_yield(false);
-	watchdog_set_thresh(old);
-	return watchdog_reports() - before;
-}
-
-/* That exits yield is what keeps the watchdog quiet. */
-KTEST_MM(free_async, watchdog_sees_exits_that_do_not_yield)
-{
-	choose_free(FREE_OFF, 0);
-	KT_EXPECT(reports_during_exits(false, 4 * NSEC_PER_SEC) > 0);
-	/* A host that is busy may keep a vCPU from running for so long, once. */
-	KT_EXPECT(!reports_during_exits(true, 3 * NSEC_PER_SEC / 2) ||
-		  !reports_during_exits(true, 3 * NSEC_PER_SEC / 2));
 }

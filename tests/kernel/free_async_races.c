@@ -5,6 +5,7 @@
 #include "tests/kernel/free_async.h"
 
 #include "kernel/cpu.h"
+#include "kernel/numa.h"
 #include "kernel/race.h"
 #include "kernel/sched.h"
 #include "kernel/task.h"
@@ -24,13 +25,15 @@ struct leaver {
 	struct mm *mm;		/* to put; NULL: unmap */
 	uintptr_t va;
 	unsigned n;
-	u32 done;		/* atomic */
+	u32 go, done;		/* atomic */
 };
 
 static void leave(void *arg, unsigned nr)
 {
 	struct leaver *l = arg;
 
+	while (!__atomic_load_n(&l->go, __ATOMIC_ACQUIRE))
+		cpu_relax();
 	if (l->mm)
 		mmput(l->mm);
 	else
@@ -48,12 +51,22 @@ static void wait_a_little(void)
 	}
 }
 
-/* A thread on CPU 1 takes memory away; somebody is held at the point. Returns whether. */
-static bool hold_at(const char *point, struct kt_crowd *crowd, struct leaver *l)
+/*
+ * A thread on CPU 1 is about to take memory away, and somebody will be held at the point. It begins when the caller
+ * does not yield any more: who is held must not have got this CPU.
+ */
+static void arm_and_go(const char *point, struct kt_crowd *crowd, struct leaver *l)
 {
-	l->done = 0;
+	l->done = l->go = 0;
 	race_arm(point);
 	kt_crowd_start(crowd, 1, leave, l);
+	__atomic_store_n(&l->go, 1, __ATOMIC_RELEASE);
+}
+
+/* The same, and somebody is. Returns whether. */
+static bool hold_at(const char *point, struct kt_crowd *crowd, struct leaver *l)
+{
+	arm_and_go(point, crowd, l);
 	if (!race_wait(SOON))
 		return true;
 	kt_fail(__FILE__, __LINE__, "nobody came by %s", point);
@@ -62,11 +75,37 @@ static bool hold_at(const char *point, struct kt_crowd *crowd, struct leaver *l)
 	return false;
 }
 
+/*
+ * The body is on CPU 0, who takes memory away on CPU 1, and either may spin. So the memory comes from the last CPU's
+ * node, whose workers must have a CPU, too.
+ */
 static bool enough_cpus(void)
 {
-	if (nr_cpus < 2)
-		kt_skip("one CPU only");
-	return nr_cpus >= 2;
+	unsigned enough = nr_nodes > 1 ? 3 : 2;
+
+	if (nr_cpus < enough)
+		kt_skip("fewer than %u CPUs", enough);
+	return nr_cpus >= enough;
+}
+
+static void fill_there(void *arg, unsigned nr)
+{
+	struct leaver *l = arg;
+
+	if (l->mm)
+		exec_mmap(mmget(l->mm));	/* it leaves the test's for good */
+	l->va = map_filled(PAGES, true);
+}
+
+/* PAGES to unmap, or to exit with. */
+static void fill_elsewhere(struct leaver *l, bool exits)
+{
+	struct kt_crowd crowd;
+
+	l->mm = exits ? mm_create() : NULL;
+	l->n = PAGES;
+	kt_crowd_start_on(&crowd, nr_cpus - 1, 1, fill_there, l);
+	kt_crowd_join(&crowd);
 }
 
 /*
@@ -78,15 +117,12 @@ KTEST_MM(free_async_races, waits_for_its_workers)
 	if (!enough_cpus())
 		return;
 	for (unsigned i = 0; i < 4; i++) {
-		struct leaver l = { .n = PAGES };
 		struct kt_crowd crowd;
-		u64 pages = vm_event_sum(VME_pgfree);
+		struct leaver l;
+		u64 pages;
 
 		choose_free(i < 2 ? FREE_BATCH : FREE_NODE, i & 1);
-		if (i & 1)
-			l.mm = make_victim(PAGES, true);
-		else
-			l.va = map_filled(PAGES, true);
+		fill_elsewhere(&l, i & 1);
 		pages = vm_event_sum(VME_pgfree);
 		if (!hold_at("gather:worker", &crowd, &l))
 			return;
@@ -102,13 +138,14 @@ KTEST_MM(free_async_races, waits_for_its_workers)
 /* All workers are through before anybody waits for them: what they say is not lost. */
 KTEST_MM(free_async_races, workers_end_before_the_join)
 {
-	struct leaver l = { .n = PAGES };
 	struct kt_crowd crowd;
+	struct leaver l;
 
 	if (!enough_cpus())
 		return;
-	choose_free(FREE_BATCH, 0);
-	l.va = map_filled(PAGES, true);
+	/* Of several nodes, that of the pages, because CPU 1 is busy. */
+	choose_free(nr_nodes > 1 ? FREE_NODE : FREE_BATCH, 0);
+	fill_elsewhere(&l, false);
 	if (!hold_at("gather:before-join", &crowd, &l))
 		return;
 	flush_workqueue(free_workqueue());
@@ -201,6 +238,47 @@ KTEST_MM(free_async_races, exit_waits_for_its_helpers)
 	KT_EXPECT(held);
 }
 
+static const struct {
+	const char *free_async, *runs;
+} later_policies[] = { { "off", "1" }, { "batch", "0" }, { "node", "0" }, { "node", "1" } };
+
+/*
+ * exit_mmap has looked at the policy, a helper has begun, its gather has not: it goes by the policy of that moment,
+ * which may be another one by now. It hands nothing over, whatever that says.
+ */
+KTEST_MM(free_async_races, policy_changes_before_a_helper_gathers)
+{
+	if (nr_cpus < 3) {
+		kt_skip("fewer than three CPUs");
+		return;
+	}
+	for (unsigned i = 0; i < ARRAY_SIZE(later_policies); i++) {
+		u64 end = SOON, free = 0;
+		struct leaver l = { .n = 0 };
+		bool held = false;
+
+		while (!held && clock_ns() < end) {
+			struct kt_crowd crowd;
+
+			choose_free(FREE_ZAP, i & 1);
+			zap_helper_pages = 500;
+			free = free_now();
+			l.mm = make_victim(MANY, true);
+			KT_ASSERT(l.mm);
+			arm_and_go("zap:helper", &crowd, &l);
+			do {
+				held = !race_wait(clock_ns() + NSEC_PER_MSEC);
+			} while (!held && !__atomic_load_n(&l.done, __ATOMIC_ACQUIRE));
+			kt_set("vm.free_async", later_policies[i].free_async);
+			kt_set("vm.gather_runs", later_policies[i].runs);
+			race_release();
+			kt_crowd_join(&crowd);
+			KT_EXPECT(free_now() + 64 >= free);
+		}
+		KT_EXPECT(held);
+	}
+}
+
 /* ---- all at once */
 
 static struct {
@@ -230,7 +308,7 @@ static void look_and_write(unsigned i)
 
 static void drop_all(void)
 {
-	for (unsigned i = 0; i < storm.pages; i++)
+	for (unsigned i = 0; i < storm.pages && clock_ns() < READ_ONCE(storm.end); i++)
 		look_and_write(i);
 	if (do_madvise(current->mm, storm.va, storm.pages * PAGE_SIZE, MADV_DONTNEED))
 		wrong();
@@ -258,7 +336,7 @@ static void unmap_own(void)
 
 static void storm_thread(void *unused, unsigned nr)
 {
-	for (unsigned k = nr; clock_ns() < storm.end; k++) {
+	for (unsigned k = nr; clock_ns() < READ_ONCE(storm.end); k++) {
 		if (nr % 4 == 0) {
 			drop_all();
 		} else if (nr % 4 == 1) {
@@ -293,12 +371,18 @@ static void storm_end(struct kt_crowd *crowd)
 /* Faults, forks and other munmaps while pages are taken away, in one address space. */
 KTEST_MM(free_async_races, faults_forks_and_munmaps)
 {
+	zap_helper_pages = 20;		/* a child may have few, if the last thing was to drop all */
 	for (unsigned policy = 0; policy < NR_POLICIES; policy++) {
+		u64 before = vm_event_sum(VME_free_async_zaps), end = SOON;
+		bool zaps = policy == FREE_ZAP && nr_cpus > 1;
 		struct kt_crowd crowd;
 
 		choose_free(policy, policy & 1);
-		storm_begin(&crowd, 150 * NSEC_PER_MSEC);
-		storm_end(&crowd);
+		do {
+			storm_begin(&crowd, 150 * NSEC_PER_MSEC);
+			storm_end(&crowd);
+		} while (zaps && vm_event_sum(VME_free_async_zaps) == before && clock_ns() < end);
+		KT_EQ(vm_event_sum(VME_free_async_zaps) != before, zaps);
 	}
 }
 
@@ -306,12 +390,13 @@ KTEST_MM(free_async_races, faults_forks_and_munmaps)
 KTEST_MM(free_async_races, parent_writes_while_the_child_is_taken_apart)
 {
 	for (unsigned run = 0; run < 2; run++) {
-		struct leaver l = { .n = 0 };
+		struct leaver l = { .go = 1 };
 		struct kt_crowd crowd;
 		uintptr_t va;
 
 		choose_free(FREE_ZAP, run);
 		va = map_filled(MANY, false);
+		KT_EXPECT(kt_put(va + 2 * PAGE_SIZE, 2));
 		l.mm = mm_dup(current->mm);
 		KT_ASSERT(!IS_ERR(l.mm));
 		kt_crowd_start(&crowd, 1, leave, &l);
@@ -328,22 +413,33 @@ KTEST_MM(free_async_races, parent_writes_while_the_child_is_taken_apart)
 	}
 }
 
-/* Each gather has the policy that it began with, whatever the knobs say afterwards. */
+/*
+ * Each gather has the policy that it began with, whatever the knobs say afterwards; and the other mechanisms change
+ * theirs at the same time.
+ */
 KTEST_MM(free_async_races, knobs_change_under_load)
 {
 	static const char *const thresholds[] = { "512", "700", "16384" };
+	static const char *const lazy[] = { "none", "refcount", "shootdown", "filtered", "hazard", "quiesce" };
 	struct kt_crowd crowd;
 	unsigned k = 0;
+	u64 enough;
 
+	zap_helper_pages = 20;
 	choose_free(FREE_OFF, 0);
-	storm_begin(&crowd, 400 * NSEC_PER_MSEC);
-	while (clock_ns() < storm.end) {
+	storm_begin(&crowd, 10 * NSEC_PER_SEC);
+	enough = clock_ns() + 400 * NSEC_PER_MSEC;
+	while (clock_ns() < storm.end && (k < 12 || clock_ns() < enough)) {
 		kt_set("vm.free_async", free_policies[k % NR_POLICIES]);
 		kt_set("vm.gather_runs", k / 4 % 2 ? "1" : "0");
 		kt_set("vm.free_async_threshold", thresholds[k % ARRAY_SIZE(thresholds)]);
+		kt_set("vm.lazy_tlb", lazy[k / 2 % ARRAY_SIZE(lazy)]);
+		/* Refused where there is none. Seldom, because firmware's may take a tenth of a second. */
+		kt_set("vm.tlb_shootdown", k % 16 == 5 ? "broadcast" : "ipi");
 		k++;
 		sleep_ns(NSEC_PER_MSEC);
 	}
+	WRITE_ONCE(storm.end, 0);
 	storm_end(&crowd);
-	KT_EXPECT(k > 8);
+	KT_EXPECT(k >= 12);
 }

@@ -207,6 +207,7 @@ static u64 pages_accounted_for(void)
 
 static void run_test(const struct ktest *t, unsigned nr)
 {
+	unsigned helper_pages = zap_helper_pages;
 	u64 pages, objects, start;
 
 	failures = 0;
@@ -217,6 +218,7 @@ static void run_test(const struct ktest *t, unsigned nr)
 	start = clock_ns();
 	t->fn();
 	restore_knobs();
+	zap_helper_pages = helper_pages;
 	kt_settle();
 	if (pages_accounted_for() != pages)
 		kt_fail(t->suite, 0, "%lld pages were not given back", (long long)(pages - pages_accounted_for()));

@@ -16,7 +16,6 @@
 #include "kernel/workqueue.h"
 #include "lib/err.h"
 #include "lib/errno.h"
-#include "lib/random.h"
 #include "mm/mman.h"
 #include "mm/slab.h"
 #include "mm/vma.h"
@@ -390,120 +389,6 @@ LAZY_TEST(every_policy_to_every_other)
 			KT_EQ(loaded_by(mm), 0);
 			KT_EXPECT(seen_since(&before).objects >= 1);
 			borrowers_end(n);
-		}
-	}
-}
-
-static struct {
-	struct mm *hat[8];	/* atomic. a user each: mms that end elsewhere */
-	unsigned pages;		/* each mm has so many, now and then */
-	u64 end;		/* clock_ns */
-	u32 rounds;		/* atomic */
-	u32 failed;		/* atomic */
-} storm;
-
-static void into_the_hat(struct mm *mm, unsigned i)
-{
-	struct mm *old = __atomic_exchange_n(&storm.hat[i % ARRAY_SIZE(storm.hat)], mm, __ATOMIC_ACQ_REL);
-
-	if (old)
-		mmput(old);
-}
-
-/* One life after the other: exec, memory, sleep, exit; every few mms end on another CPU. */
-static int live_and_die(void *arg)
-{
-	struct prng rng;
-
-	prng_seed(&rng, kt_seed() + cpu_id());
-	do {
-		u64 r = prng_next(&rng);
-		struct mm *mm = mm_create();
-		unsigned pages = r & 1 ? storm.pages : 1;
-		uintptr_t va;
-
-		if (!mm) {
-			__atomic_fetch_add(&storm.failed, 1, __ATOMIC_RELAXED);
-			break;
-		}
-		exec_mmap(mm);
-		if (r & 6) {
-			va = kt_map(pages, RW);
-			if (!va || kt_fill(va, pages, r) || kt_wrong(va, 1, r))
-				__atomic_fetch_add(&storm.failed, 1, __ATOMIC_RELAXED);
-		}
-		if (r & 8)
-			into_the_hat(mmget(mm), (unsigned)(r >> 32));
-		if (r & 16)
-			exit_mm();
-		if (r & 32)
-			sleep_ns(20 * NSEC_PER_USEC);
-		else
-			sched_yield();
-		__atomic_fetch_add(&storm.rounds, 1, __ATOMIC_RELAXED);
-	} while (clock_ns() < storm.end);
-	exit_mm();
-	return 0;
-}
-
-static unsigned storm_start(struct task **t, unsigned most, unsigned pages, u64 ns)
-{
-	unsigned n = 0;
-
-	storm.pages = pages;
-	storm.rounds = storm.failed = 0;
-	storm.end = clock_ns() + ns;
-	for (; n < most; n++) {
-		t[n] = kthread_run_on(n % nr_cpus, live_and_die, NULL, "storm/%u", n);
-		if (IS_ERR(t[n]))
-			break;
-	}
-	return n;
-}
-
-static void storm_join(struct task **t, unsigned n)
-{
-	while (n)
-		kthread_stop(t[--n]);
-	for (unsigned i = 0; i < ARRAY_SIZE(storm.hat); i++)
-		into_the_hat(NULL, i);
-	KT_EQ(storm.failed, 0);
-}
-
-LAZY_TEST(policies_change_under_load)
-{
-	struct task *t[16];
-	unsigned flips = 0, n = storm_start(t, min(2 * nr_cpus, (unsigned)ARRAY_SIZE(t)), 3, 600 * NSEC_PER_MSEC);
-
-	for (; clock_ns() < storm.end; flips++) {
-		choose(flips / NR_POLICIES % NR_POLICIES);
-		sched_yield();
-		choose(flips % NR_POLICIES);
-		sched_yield();
-	}
-	KT_EXPECT(storm.rounds && flips);
-	storm_join(t, n);
-}
-
-/* With the other mechanisms' policies. */
-LAZY_TEST(pairs)
-{
-	static const char *const free_async[] = { "off", "batch", "node", "zap" };
-	static const char *const shootdown[] = { "ipi", "broadcast" };
-	struct task *t[4];
-
-	kt_set("vm.free_async_threshold", "512");
-	for (unsigned b = 0; b < ARRAY_SIZE(shootdown); b++) {
-		if (kt_set("vm.tlb_shootdown", shootdown[b]))
-			continue;
-		for (unsigned f = 0; f < ARRAY_SIZE(free_async); f++) {
-			kt_set("vm.free_async", free_async[f]);
-			kt_set("vm.gather_runs", f & 1 ? "1" : "0");
-			for (unsigned policy = 0; policy < NR_POLICIES; policy++) {
-				choose(policy);
-				storm_join(t, storm_start(t, min(nr_cpus, (unsigned)ARRAY_SIZE(t)), 600,
-							  20 * NSEC_PER_MSEC));
-			}
 		}
 	}
 }

@@ -327,7 +327,7 @@ KTEST_MM(race, zap_and_zap)
  * The page has another owner, in whose address space nobody knows of our unfinished flush. He must not come to own it
  * alone before that: he would write into it, or give it back, while this CPU can still read it.
  */
-KTEST_MM(race, zap_and_the_other_owner)
+static void other_owner(const char *point)
 {
 	uintptr_t va = kt_map(1, RW);
 	struct part part = { DROP, va, 0, false };
@@ -344,7 +344,7 @@ KTEST_MM(race, zap_and_the_other_owner)
 		KT_ASSERT(!IS_ERR(child));
 		p = kt_page(va);
 		KT_EQ(kt_plain_read(va), 1);
-		if (!hold(&crowd, "zap:after-unhook", &part)) {
+		if (!hold(&crowd, point, &part)) {
 			mmput(child);
 			return;
 		}
@@ -363,6 +363,17 @@ KTEST_MM(race, zap_and_the_other_owner)
 		if (!leaves)
 			mmput(child);
 	}
+}
+
+KTEST_MM(race, zap_and_the_other_owner)
+{
+	other_owner("zap:after-unhook");
+}
+
+/* The same when all is unhooked and gathered, and the flush is next. */
+KTEST_MM(race, flush_and_the_other_owner)
+{
+	other_owner("gather:before-flush");
 }
 
 KTEST_MM(race, zap_and_fork)

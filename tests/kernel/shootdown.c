@@ -7,6 +7,7 @@
 
 #include "kernel/cpu.h"
 #include "kernel/param.h"
+#include "kernel/race.h"
 #include "kernel/sched.h"
 #include "kernel/task.h"
 #include "kernel/timer.h"
@@ -357,6 +358,70 @@ KTEST_MM(shootdown, flipped_under_load)
 	__atomic_store_n(&flip_stop, 1, __ATOMIC_RELAXED);
 	kt_crowd_join(&crowd);
 	KT_EQ(knob_write(knob, "ipi"), 0);
+}
+
+/* As often as possible what this machine can not do. */
+static void ask_in_vain(void *arg, unsigned nr)
+{
+	while (!__atomic_load_n(&flip_stop, __ATOMIC_RELAXED)) {
+		if (knob_write(arg, "broadcast") != -EOPNOTSUPP)
+			__atomic_fetch_add(&shared.stale, 1, __ATOMIC_RELAXED);
+		cond_resched();
+	}
+}
+
+/* A value that is refused has been in the knob for a moment: no flush may go by it. */
+KTEST_MM(shootdown, refused_under_load)
+{
+	const struct knob *knob = knob_find("vm.tlb_shootdown");
+	struct kt_crowd crowd;
+	u64 broadcasts = vm_event_sum(VME_tlb_broadcasts);
+
+	KT_ASSERT(knob);
+	if (TLB_HAS_BROADCAST) {
+		kt_skip("nothing is refused on this machine");
+		return;
+	}
+	flip_stop = 0;
+	/* On the CPU with the fewest readers. */
+	kt_crowd_start_on(&crowd, nr_cpus - 1, 1, ask_in_vain, (void *)knob);
+	taken_by_munmap();
+	taken_by_dontneed();
+	__atomic_store_n(&flip_stop, 1, __ATOMIC_RELAXED);
+	kt_crowd_join(&crowd);
+	KT_EQ(vm_event_sum(VME_tlb_broadcasts), broadcasts);
+}
+
+static void ask_once(void *arg, unsigned nr)
+{
+	KT_EQ(kt_peek(shared.place[0].va), 1);
+	KT_EQ(knob_write(arg, "broadcast"), -EOPNOTSUPP);
+}
+
+/* The same, held at that moment: CPU 1, where the writer has used the page, is interrupted as always. */
+KTEST_MM(shootdown, refused_value_is_not_believed)
+{
+	const struct knob *knob = knob_find("vm.tlb_shootdown");
+	uintptr_t va = kt_map(1, RW);
+	struct kt_crowd crowd;
+	u64 broadcasts, ipis;
+
+	KT_ASSERT(knob && va && kt_put(va, 1));
+	if (TLB_HAS_BROADCAST || nr_cpus < 2) {
+		kt_skip(nr_cpus < 2 ? "one CPU only" : "nothing is refused on this machine");
+		return;
+	}
+	shared.place[0].va = va;
+	broadcasts = vm_event_sum(VME_tlb_broadcasts);
+	ipis = vm_event_sum(VME_tlb_shootdown_ipis);
+	race_arm("tlb:knob-written");
+	kt_crowd_start(&crowd, 1, ask_once, (void *)knob);
+	KT_EQ(race_wait(clock_ns() + 5 * NSEC_PER_SEC), 0);
+	KT_EQ(kt_unmap(va, 1), 0);
+	KT_EQ(vm_event_sum(VME_tlb_broadcasts), broadcasts);
+	KT_EQ(vm_event_sum(VME_tlb_shootdown_ipis), ipis + 1);
+	race_release();
+	kt_crowd_join(&crowd);
 }
 
 /* ---- who is interrupted */

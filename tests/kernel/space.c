@@ -1,6 +1,8 @@
 /* Address spaces for in-kernel tests: see space.h. */
 #include "tests/kernel/space.h"
 
+#include <arch/trap.h>
+
 #include "kernel/cpu.h"
 #include "kernel/sched.h"
 #include "kernel/task.h"
@@ -118,6 +120,11 @@ bool kt_put(uintptr_t va, u64 value)
 bool kt_get(uintptr_t va, u64 *value)
 {
 	return !arch_get_user64(value, (const u64 *)va);
+}
+
+bool kt_touch(uintptr_t va)
+{
+	return !handle_mm_fault(current->mm, va, FAULT_WRITE);
 }
 
 u64 kt_peek(uintptr_t va)

@@ -56,6 +56,11 @@ int kt_unmap(uintptr_t va, size_t pages);
 /** 64-bit accesses to current's user memory; false: the access faulted. */
 bool kt_put(uintptr_t va, u64 value);
 bool kt_get(uintptr_t va, u64 *value);
+/**
+ * A page is there afterwards, as after a write; without the access, which empties QEMU's TLB on riscv64 each time.
+ * False: no memory, or no such place.
+ */
+bool kt_touch(uintptr_t va);
 /** What is read, KT_NOTHING if the access faults. */
 #define KT_NOTHING 0xbad0bad0bad0bad0ull
 u64 kt_peek(uintptr_t va);

@@ -10,6 +10,7 @@
 #include "kernel/task.h"
 #include "kernel/timer.h"
 #include "kernel/wait.h"
+#include "lib/err.h"
 #include "tests/kernel/ktest.h"
 
 #define SOON (clock_ns() + 3 * NSEC_PER_SEC)
@@ -306,6 +307,85 @@ KTEST(workqueue, cancel)
 	workqueue_destroy(wq);
 	KT_EXPECT(runs == 1 || runs == 2);
 	KT_EQ(bad, 0);
+}
+
+static struct {
+	struct gate gate;
+	struct work behind;
+	struct completion flushed;
+	u32 begun;	/* atomic */
+} moving;
+
+static int flushes_gate(void *unused)
+{
+	__atomic_store_n(&moving.begun, 1, __ATOMIC_RELEASE);
+	KT_EXPECT(flush_work(&moving.gate.work));
+	complete(&moving.flushed);
+	return 0;
+}
+
+/*
+ * It ends on one CPU, and before its flusher, who has been woken, gets to look, it is queued to another CPU's pool: the
+ * flusher must wait there. It is on this CPU too, and gets it only when we sleep.
+ */
+static int move_while_flushed(void *unused)
+{
+	struct workqueue *wq = workqueue_create("kt-moving", 0, 1);
+	struct task *t;
+	struct pool *pool;
+	u64 end = SOON;
+
+	KT_EXPECT(wq);
+	if (!wq)
+		return 0;
+	reset();
+	gate_init(&moving.gate);
+	work_init(&moving.behind, quick);
+	completion_init(&moving.flushed);
+	moving.begun = 0;
+	KT_EXPECT(queue_work_on(0, wq, &moving.gate.work));
+	KT_EQ(wait_for_completion_timeout(&moving.gate.begun, SOON), 0);
+	pool = moving.gate.work.pool;
+	/* It begins when the other has ended, and its flusher has been woken. */
+	KT_EXPECT(queue_work_on(0, wq, &moving.behind));
+	t = kthread_run_on(1, flushes_gate, NULL, "flusher");
+	KT_EXPECT(!IS_ERR(t));
+	if (IS_ERR(t))
+		return 0;
+	while (!__atomic_load_n(&moving.begun, __ATOMIC_ACQUIRE) && clock_ns() < end)
+		sched_yield();
+	sleep_ns(NSEC_PER_MSEC);
+	complete(&moving.gate.go);
+	while (__atomic_load_n(&runs, __ATOMIC_ACQUIRE) < 2 && clock_ns() < end)
+		cpu_relax();
+	KT_EQ(runs, 2);
+	KT_EXPECT(queue_work_on(1, wq, &moving.gate.work));
+	KT_EXPECT(moving.gate.work.pool != pool);
+	KT_EQ(wait_for_completion_timeout(&moving.gate.begun, SOON), 0);
+	sleep_ns(NSEC_PER_MSEC);	/* the flusher has looked now, and sleeps again */
+	complete(&moving.gate.go);
+	KT_EQ(wait_for_completion_timeout(&moving.flushed, SOON), 0);
+	/* If it waits for the wrong one, that wakes it. */
+	KT_EXPECT(queue_work_on(0, wq, &moving.behind));
+	kthread_stop(t);
+	workqueue_destroy(wq);
+	KT_EQ(bad, 0);
+	return 0;
+}
+
+KTEST(workqueue, moves_while_it_is_flushed)
+{
+	struct task *t;
+
+	if (nr_cpus < 2) {
+		kt_skip("one CPU only");
+		return;
+	}
+	for (int round = 0; round < 3; round++) {
+		t = kthread_run_on(1, move_while_flushed, NULL, "moves");
+		KT_ASSERT(!IS_ERR(t));
+		kthread_stop(t);
+	}
 }
 
 static void again(struct work *w)

@@ -248,6 +248,8 @@ void arch_mm_destroy(struct mm *mm)
 
 void arch_mm_switch(struct mm *prev, struct mm *next, unsigned cpu)
 {
+	/* The walker may use the old root until now. Plain, so that ThreadSanitizer sees who frees it too early. */
+	(void)*(pte_t *const volatile *)&prev->root;
 	set(my_tlb()->mm, NULL);
 	set(my_tlb()->loaded, next->arch.id);
 	set(my_tlb()->mm, next);

@@ -2,7 +2,7 @@
  * Runs the tests, each with several seeds, each run in a child process: a fresh machine every time, and a crash is a
  * result. Prints KTAP lines; a failing run prints the command that replays it.
  *
- *	mm-test [--seed N] [--ops N] [--runs N] [--quick] [palloc|slab|calls|turns|threads]...
+ *	mm-test [--seed N] [--ops N] [--runs N] [--quick] [palloc|slab|calls|races|turns|threads|borrow]...
  */
 #include <signal.h>
 #include <stdio.h>
@@ -35,6 +35,7 @@ static const struct test {
 	{ "races", test_races, 3, 16, 0, 1, 0 },
 	{ "turns", test_turns, 0, 24, 20000, 2, 4000 },
 	{ "threads", test_threads, 4, 6, 4000, 4, 2000 },
+	{ "borrow", test_borrow, 2, 2, 0, 3, 0 },
 };
 
 /* The machine of a run dies with its process; what the kernel loses is found by balance_check(). */

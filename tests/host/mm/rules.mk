@@ -1,5 +1,6 @@
 # Portable mm/ on the host port, under AddressSanitizer and UndefinedBehaviorSanitizer, and again under ThreadSanitizer.
-# MM_TEST='--seed 7 --ops 1000 turns' passes words to the program, FILTER=mm.turns runs that test only, without the second build;
+# MM_TEST='--seed 7 --ops 1000 turns' passes words to the program, FILTER=mm.turns (mm-tsan.turns) runs that test
+# only, in the first (second) build;
 # BREAK_FLAGS (make break=) builds a deliberate bug in.
 
 HOST_CC      ?= cc
@@ -19,9 +20,10 @@ HOST_MM_WRAP := -Wl,--wrap=alloc_pages,--wrap=alloc_pages_node,--wrap=alloc_kpag
 .PHONY: host-mm
 host: host-mm
 HOST_MM_ONLY  = $(patsubst mm.%,%,$(filter mm.%,$(FILTER)))
-host-mm: $(HOST_MM)-test $(if $(HOST_MM_ONLY),,$(HOST_MM)-test-tsan)
-	@$(HOST_MM)-test $(or $(MM_TEST),$(HOST_MM_ONLY))
-	$(if $(HOST_MM_ONLY),,@$$(setarch -R true 2>/dev/null && echo setarch -R) $(HOST_MM)-test-tsan $(or $(MM_TEST),--quick))
+HOST_TSAN_ONLY = $(patsubst mm-tsan.%,%,$(filter mm-tsan.%,$(FILTER)))
+host-mm: $(if $(HOST_TSAN_ONLY),,$(HOST_MM)-test) $(if $(HOST_MM_ONLY),,$(HOST_MM)-test-tsan)
+	$(if $(HOST_TSAN_ONLY),,@$(HOST_MM)-test $(or $(MM_TEST),$(HOST_MM_ONLY)))
+	$(if $(HOST_MM_ONLY),,@$$(setarch -R true 2>/dev/null && echo setarch -R) $(HOST_MM)-test-tsan $(or $(MM_TEST),--quick $(HOST_TSAN_ONLY)))
 
 $(HOST_MM)/asan/%.o: %.c tests/host/mm/rules.mk
 	@mkdir -p $(@D)

@@ -24,6 +24,7 @@ void test_calls(struct run *r);
 void test_races(struct run *r);
 void test_turns(struct run *r);
 void test_threads(struct run *r);
+void test_borrow(struct run *r);
 
 /* What must be the same before and after a test: pages, objects, files. */
 struct balance {
