@@ -33,7 +33,9 @@ void node_unlock(struct node *n, unsigned long flags);
 void buddy_free(struct node *n, unsigned nid, u64 pfn, unsigned order, unsigned set);
 /** z. Frames [lo, hi) of the node come back, as the largest blocks they form. */
 void buddy_free_frames(struct node *n, unsigned nid, u64 lo, u64 hi, unsigned set);
-/** n pages of one set whose descriptors are nobody's come back to their nodes; neighbours as blocks. Takes the locks. */
+/**
+ * n pages of one set whose descriptors are nobody's come back to their nodes; neighbours as blocks. Takes the locks.
+ */
 void buddy_free_array(struct page **pages, unsigned n, unsigned set);
 /** z. A block of 2^order pages of the set, type PAGE_KERNEL; the caller fills in the rest of the descriptor. NULL. */
 struct page *buddy_take(struct node *n, unsigned nid, unsigned set, unsigned order);

@@ -119,8 +119,8 @@ static __always_inline unsigned zap_run(pte_t *e, unsigned n, pte_t v, const str
 }
 
 /* Into batch b, as long as it has room: anonymous pages, or only those of one node (mask, word: is_plain). */
-static __always_inline unsigned zap_singles(pte_t *e, unsigned n, struct gather_batch *b, u64 mask, u64 word, bool dying,
-					    bool *other)
+static __always_inline unsigned zap_singles(pte_t *e, unsigned n, struct gather_batch *b, u64 mask, u64 word,
+					    bool dying, bool *other)
 {
 	u64 *slot = &b->slot[b->nr];
 	unsigned i;
@@ -165,8 +165,8 @@ static __always_inline unsigned zap_singles_of_nodes(struct mmu_gather *g, pte_t
 		b = g->chain[nid % g->nr_chains].last;
 		if (!b || b->nr == BATCH_SLOTS)
 			break;
-		more = zap_singles(e + n, left - n, b, TYPE_MASK | NODE_MASK, page_word(PAGE_ANON, 0, nid, NULL),
-				   dying, other);
+		more = zap_singles(e + n, left - n, b, TYPE_MASK | NODE_MASK, page_word(PAGE_ANON, 0, nid, NULL), dying,
+				   other);
 		n += more;
 	}
 	return n;
