@@ -103,11 +103,9 @@ static struct gather_batch *gather_more(struct mmu_gather *g, struct gather_chai
 bool gather_close_run(struct mmu_gather *g, struct gather_run *run)
 {
 	u64 slot = page_run(run->first, run->pages, run->flags & RUN_FLAGS);
-	struct gather_chain *c = g->chain;
+	struct gather_chain *c = gather_chain_of(g, run->first);
 	struct gather_batch *b;
 
-	if (g->nr_chains > 1)
-		c += page_node(pfn_to_page(run->first)) % g->nr_chains;
 	g->nr_pages += run->pages;
 	run->pages = 0;
 	run->flags = RUN_SINGLE;

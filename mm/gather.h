@@ -23,7 +23,6 @@
 #include "mm/palloc.h"
 
 #define GATHER_BUNDLE		8	/* slots on the stack */
-#define GATHER_NODES		16	/* chains; nodes beyond share */
 /* Gathered before a flush at the latest, unless somebody else frees; freed between two yields at the most. */
 #define GATHER_MAX_PAGES	10000
 
@@ -81,7 +80,7 @@ struct mmu_gather {
 	struct completion done;		/* once for each */
 	struct page *table_list;	/* tables to free, linked through struct page.private */
 	u64 bundle[GATHER_BUNDLE];
-	struct gather_chain chain[GATHER_NODES];
+	struct gather_chain chain[MAX_NODES];
 };
 
 void gather_begin(struct mmu_gather *g, struct mm *mm, bool full_mm);
@@ -103,6 +102,12 @@ static inline void gather_range(struct mmu_gather *g, uintptr_t va, unsigned shi
 
 bool gather_close_run(struct mmu_gather *g, struct gather_run *run);
 
+/** The chain that a frame belongs into. */
+static inline struct gather_chain *gather_chain_of(struct mmu_gather *g, u64 pfn)
+{
+	return &g->chain[g->nr_chains > 1 ? page_node(pfn_to_page(pfn)) : 0];
+}
+
 /**
  * The page lost its mapping; after the flush it is freed, or loses its reference if it still has one (RUN_HELD). `run`
  * is g->run, or the caller's copy of it. False: no slot left, flush before the next page. PTL held.
@@ -116,6 +121,8 @@ static __always_inline bool gather_page(struct mmu_gather *g, struct gather_run 
 		run->pages++;
 		return true;
 	}
+	if (unlikely(!b && run->pages))
+		b = gather_chain_of(g, run->first)->last;
 	if (likely(b && b->nr < BATCH_SLOTS && run->pages)) {
 		b->slot[b->nr++] = page_run(run->first, run->pages, run->flags & RUN_FLAGS);
 		g->nr_pages += run->pages;

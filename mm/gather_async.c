@@ -86,7 +86,7 @@ void gather_choose(struct mmu_gather *g)
 	g->async = true;
 	g->limit = gather_in_haste(g->mm) ? BATCH_SLOTS : READ_ONCE(threshold);
 	if (now == FREE_NODE)
-		g->nr_chains = (u8)min(nr_nodes, (unsigned)GATHER_NODES);
+		g->nr_chains = (u8)nr_nodes;
 	atomic64_set(&g->worker_ns, 0);
 	completion_init(&g->done);
 }

@@ -148,9 +148,16 @@ static __always_inline unsigned zap_singles(pte_t *e, unsigned n, struct gather_
 	return i;
 }
 
+/* Apart, so that its loop has registers enough. */
+static noinline unsigned zap_singles_of_node(pte_t *e, unsigned n, struct gather_batch *b, u64 word, bool dying,
+					     bool *other)
+{
+	return dying ? zap_singles(e, n, b, TYPE_MASK | NODE_MASK, word, true, other)
+		     : zap_singles(e, n, b, TYPE_MASK | NODE_MASK, word, false, other);
+}
+
 /* A chain for each node: batch by batch, as neighbours are of one node. */
-static __always_inline unsigned zap_singles_of_nodes(struct mmu_gather *g, pte_t *e, unsigned left, bool dying,
-						     bool *other)
+static noinline unsigned zap_singles_of_nodes(struct mmu_gather *g, pte_t *e, unsigned left, bool *other)
 {
 	unsigned n = 0, more = 1;
 
@@ -162,11 +169,10 @@ static __always_inline unsigned zap_singles_of_nodes(struct mmu_gather *g, pte_t
 		if (!pte_present(v) || pte_special(v))
 			break;
 		nid = page_node(pfn_to_page(pte_pfn(v)));
-		b = g->chain[nid % g->nr_chains].last;
+		b = g->chain[nid].last;
 		if (!b || b->nr == BATCH_SLOTS)
 			break;
-		more = zap_singles(e + n, left - n, b, TYPE_MASK | NODE_MASK, page_word(PAGE_ANON, 0, nid, NULL), dying,
-				   other);
+		more = zap_singles_of_node(e + n, left - n, b, page_word(PAGE_ANON, 0, nid, NULL), g->full_mm, other);
 		n += more;
 	}
 	return n;
@@ -190,8 +196,7 @@ static noinline unsigned zap_quick(struct mmu_gather *g, pte_t *e, unsigned left
 		n = g->full_mm ? zap_singles(e, left, b, TYPE_MASK, PAGE_ANON, true, &other)
 			       : zap_singles(e, left, b, TYPE_MASK, PAGE_ANON, false, &other);
 	else if (g->nr_chains > 1)
-		n = g->full_mm ? zap_singles_of_nodes(g, e, left, true, &other)
-			       : zap_singles_of_nodes(g, e, left, false, &other);
+		n = zap_singles_of_nodes(g, e, left, &other);
 	else
 		return 0;
 	g->nr_pages += n;
