@@ -334,7 +334,7 @@ inline mmdrop_wait(mm)
 {
 	release_begin(mm);
 	if
-	:: holders & (1 << c) && !(kinds & BIT_OF(QUIESCE)) ->
+	:: holders & (1 << c) ->				/* leave_here() */
 		irq_off[c] = 1;
 		if
 		:: active_mm[c] == mm ->			/* unlazy_ipi() */
@@ -344,7 +344,8 @@ inline mmdrop_wait(mm)
 			assert(drop == INIT_MM)
 		:: else
 		fi;
-		irq_off[c] = 0
+		irq_off[c] = 0;
+		holders = holders & ~(1 << c)
 	:: else
 	fi;
 	if
