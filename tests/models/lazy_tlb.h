@@ -513,10 +513,10 @@ inline policy_changed()
 	lazy_tlb_unlazy();
 	irq_off[c] = 0;
 	wait_slot();
-	reap();					/* lazy_tlb_drain() */
 #ifndef NARROW_EARLY
 	in_force = BIT_OF(NEW_POLICY);
 #endif
+	reap();					/* by its worker, some time later */
 	knob_done = 1
 }
 
