@@ -14,10 +14,10 @@ help:  # what each command does (this list)
 	@echo '  make break=NAME test   with a deliberate bug compiled in, one of:' $(BREAKS)
 	@echo 'ARCH=  SMP=4  MEM=2G  NODES=1  CMD=  APPEND=  ROOT=dir  DEBUG=1  ICOUNT=1  THREAD=single|multi  TIMEOUT=s  QEMU_EXTRA=  V=1  OUT=out'
 
-demo:  # what an exit costs: boot 4 CPUs with 2 GiB, run exitcost, print its table
+demo:  # what an exit costs: boot 4 CPUs with 2 GiB, run exitcost by every policy, print its table
 	@$(call setup,run,$(ARCH))
 	+@$(build)
-	@SMP=$${SMP:-4} MEM=$${MEM:-2G} CMD="$${CMD:-exitcost}" tools/run
+	@SMP=$${SMP:-4} MEM=$${MEM:-2G} CMD="$${CMD:-exitcost --size 64M,256M --policies all}" tools/run
 
 run:  # one boot; CMD='program arguments' is run by init and its status is make's; without CMD, a shell
 	@$(call setup,run,$(ARCH))

@@ -127,6 +127,19 @@ static void fill_it(void *arg)
 	(void)map_filled(f->n, f->scattered);
 }
 
+void leave(void *arg, unsigned nr)
+{
+	struct leaver *l = arg;
+
+	while (!__atomic_load_n(&l->go, __ATOMIC_ACQUIRE))
+		cpu_relax();
+	if (l->mm)
+		mmput(l->mm);
+	else
+		KT_EQ(kt_unmap(l->va, l->n), 0);
+	__atomic_store_n(&l->done, 1, __ATOMIC_RELEASE);
+}
+
 struct mm *make_victim(unsigned n, bool scattered)
 {
 	struct filling f = { n, scattered };

@@ -46,3 +46,13 @@ struct seen take_away(enum how how, unsigned n, bool scattered);
 /** Nobody makes workers while pages are counted; what was never needed before is there now. */
 void quiet_begin(void);
 void quiet_end(void);
+
+/* A thread that takes memory away when it is told to. */
+struct leaver {
+	struct mm *mm;		/* to put; NULL: unmap */
+	uintptr_t va;
+	unsigned n;
+	u32 go, done;		/* atomic */
+};
+
+void leave(void *leaver, unsigned nr);

@@ -21,26 +21,6 @@
 
 /* ---- replays */
 
-struct leaver {
-	struct mm *mm;		/* to put; NULL: unmap */
-	uintptr_t va;
-	unsigned n;
-	u32 go, done;		/* atomic */
-};
-
-static void leave(void *arg, unsigned nr)
-{
-	struct leaver *l = arg;
-
-	while (!__atomic_load_n(&l->go, __ATOMIC_ACQUIRE))
-		cpu_relax();
-	if (l->mm)
-		mmput(l->mm);
-	else
-		KT_EQ(kt_unmap(l->va, l->n), 0);
-	__atomic_store_n(&l->done, 1, __ATOMIC_RELEASE);
-}
-
 static void wait_a_little(void)
 {
 	u64 end = clock_ns() + 10 * NSEC_PER_MSEC;
