@@ -20,19 +20,8 @@
 #include "mm/slab.h"
 #include "mm/vma.h"
 #include "mm/vmstat.h"
+#include "tests/kernel/lazy_tlb.h"
 #include "tests/kernel/space.h"
-
-#define RW	(PROT_READ | PROT_WRITE)
-#define SOON	(clock_ns() + 5 * NSEC_PER_SEC)
-
-enum { NONE, REFCOUNT, SHOOTDOWN, FILTERED, HAZARD, QUIESCE, NR_POLICIES };
-
-static const char *const policies[] = { "none", "refcount", "shootdown", "filtered", "hazard", "quiesce" };
-
-static void choose(unsigned policy)
-{
-	kt_set("vm.lazy_tlb", policies[policy]);
-}
 
 /* ---- what happened */
 
