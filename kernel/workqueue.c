@@ -25,7 +25,9 @@
 #include "kernel/mutex.h"
 #include "kernel/numa.h"
 #include "kernel/printk.h"
+#include "kernel/sched.h"
 #include "kernel/task.h"
+#include "kernel/timer.h"
 #include "kernel/wait.h"
 #include "lib/err.h"
 #include "lib/string.h"
@@ -562,10 +564,26 @@ static struct worker *surplus_worker(struct pool *p)
 	return found;
 }
 
+/* Is a worker on its way: awake, and neither at an item nor counted as idle? It may be making another one. */
+static bool between_items(struct pool *p)
+{
+	struct worker *k;
+	bool found = false;
+
+	spin_lock_irq(&p->lock);
+	list_for_each_entry(k, &p->workers, link)
+		found |= !k->idle && !k->item;
+	spin_unlock_irq(&p->lock);
+	return found;
+}
+
 static void trim_pool(struct pool *p)
 {
 	struct worker *k;
 
+	/* What it finds is soon an item or nothing: until then one cannot tell who is one too many. */
+	while (between_items(p))
+		sleep_ns(100 * NSEC_PER_USEC);
 	while ((k = surplus_worker(p))) {
 		kthread_stop(k->task);
 		kfree(k);

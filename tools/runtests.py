@@ -135,7 +135,8 @@ class Report:
             words = [f"{count} {word}" for count, word in zip(counts, ("passed", "FAILED", "skipped")) if count]
             print(f"{row.label():28} {name:28} {', '.join(words) or 'empty':24} {seconds:6.1f} s", flush=True)
             if counts[1]:
-                self.failures.append(f"{row.label()}: {name}")
+                said = [text.strip() for text in details if re.match(r"\s*(#|failed:)", text)]
+                self.failures.append("\n    ".join([f"{row.label()}: {name}"] + said[-SHOWN_LINES:]))
                 if len(details) > SHOWN_LINES:
                     print(f"    ... {len(details) - SHOWN_LINES} lines more before")
                 for text in list(details)[-SHOWN_LINES:]:
