@@ -52,9 +52,7 @@ void release_user_memory(void)
 
 static u64 mm_peak(struct mm *mm)
 {
-	s64 rss = atomic64_read(&mm->rss_anon) + atomic64_read(&mm->rss_file) + atomic64_read(&mm->rss_shmem);
-
-	return max((u64)max(rss, 0), READ_ONCE(mm->hiwater_rss));
+	return max(mm_rss(mm), READ_ONCE(mm->hiwater_rss));
 }
 
 /* Who takes the children of p: the nearest ancestor that asked for it, else init. */

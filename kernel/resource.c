@@ -86,13 +86,6 @@ void process_times(struct process *p, u64 *utime, u64 *stime)
 	*stime = u.stime;
 }
 
-static u64 mm_pages(struct mm *mm)
-{
-	s64 rss = atomic64_read(&mm->rss_anon) + atomic64_read(&mm->rss_file) + atomic64_read(&mm->rss_shmem);
-
-	return (u64)max(rss, 0);
-}
-
 /* ---- getrusage ---- */
 
 int rusage_to_user(struct rusage_k *to, const struct usage *u)
@@ -136,7 +129,7 @@ SYSCALL2(getrusage, int, who, struct rusage_k *, uusage)
 		return -EINVAL;
 	}
 	if (who != RUSAGE_CHILDREN)
-		u.maxrss = max(u.maxrss, max(mm_pages(current->mm), READ_ONCE(current->mm->hiwater_rss)));
+		u.maxrss = max(u.maxrss, max(mm_rss(current->mm), READ_ONCE(current->mm->hiwater_rss)));
 	return rusage_to_user(uusage, &u);
 }
 
@@ -297,7 +290,7 @@ void process_stat(struct process *p, struct task *thread, struct process_stat *s
 	spin_unlock(&proc_lock);
 	if (mm) {
 		st->vsize = mm->total_vm << PAGE_SHIFT;
-		st->rss = mm_pages(mm);
+		st->rss = mm_rss(mm);
 		mmput(mm);
 	}
 }

@@ -84,9 +84,12 @@ void gather_choose(struct mmu_gather *g)
 	if (likely(now == FREE_OFF) || !free_wq)
 		return;
 	g->async = true;
-	g->limit = gather_in_haste(g->mm) ? BATCH_SLOTS : READ_ONCE(threshold);
-	if (now == FREE_NODE)
+	g->limit = READ_ONCE(threshold);
+	/* Several chains need several pages for slots: not for what never goes to a worker. */
+	if (now == FREE_NODE && mm_rss(g->mm) >= g->limit)
 		g->nr_chains = (u8)nr_nodes;
+	if (gather_in_haste(g->mm))
+		g->limit = BATCH_SLOTS;
 	atomic64_set(&g->worker_ns, 0);
 	completion_init(&g->done);
 }

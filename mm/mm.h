@@ -136,6 +136,13 @@ static inline struct mm *mmget(struct mm *mm)
 	atomic_inc(&mm->users);
 	return mm;
 }
+/** Pages that it has mapped, roughly: others fault and zap meanwhile. Any context. */
+static inline u64 mm_rss(const struct mm *mm)
+{
+	s64 pages = atomic64_read(&mm->rss_anon) + atomic64_read(&mm->rss_file) + atomic64_read(&mm->rss_shmem);
+
+	return pages > 0 ? (u64)pages : 0;
+}
 bool mmget_not_zero(struct mm *mm);
 /** Drop a user; the last one tears the address space down before mmput returns. Sleeps. */
 void mmput(struct mm *mm);

@@ -30,8 +30,8 @@
 #define MAX_HELPERS	15u
 #define STEPS		256	/* places looked at under the lock at a time */
 
-/* An address space has a helper for so many. Waking one and sharing out costs some 6,000 instructions: below 3 % so. */
-unsigned zap_helper_pages = 8192;
+/* An address space has a helper for so many. Waking one and sharing out costs some 9,000 instructions: below 3 % so. */
+unsigned zap_helper_pages = 12288;
 
 struct parallel_zap;
 
@@ -134,8 +134,7 @@ static void leave_everywhere(struct mm *mm)
 
 void zap_parallel(struct mm *mm)
 {
-	u64 pages = (u64)(atomic64_read(&mm->rss_anon) + atomic64_read(&mm->rss_file));
-	unsigned n = (unsigned)min((u64)min(nr_cpus - 1, MAX_HELPERS), pages / zap_helper_pages), started = 0;
+	unsigned n = (unsigned)min((u64)min(nr_cpus - 1, MAX_HELPERS), mm_rss(mm) / zap_helper_pages), started = 0;
 	struct parallel_zap *pz;
 
 	if (!n || !free_workqueue())

@@ -27,11 +27,6 @@ static u64 count(const atomic64_t *a)
 	return (u64)max(atomic64_read(a), 0ll);
 }
 
-static u64 mm_rss(const struct mm *mm)
-{
-	return count(&mm->rss_anon) + count(&mm->rss_file) + count(&mm->rss_shmem);
-}
-
 /* ---- stat, statm, status ---- */
 
 static int stat_show(struct seq *m, const struct proc_ref *ref)

@@ -119,7 +119,7 @@ KTEST(arch_cpu, interrupts_wait_while_off)
 		cpu_relax();
 	KT_EQ(READ_ONCE(came), 0);
 	irq_restore(flags);
-	end = clock_ns() + NSEC_PER_SEC;
+	end = SOON;
 	while (!READ_ONCE(came) && clock_ns() < end)
 		cpu_relax();
 	KT_EQ(came, 1);
@@ -209,7 +209,7 @@ KTEST(arch_cpu, idle_cpus_wake)
 		for (u64 wait = prng_below(&rng, 2000); wait; wait--)
 			barrier();
 	}
-	KT_EXPECT(worst < NSEC_PER_SEC);
+	KT_EXPECT(worst < 10 * NSEC_PER_SEC);
 }
 
 /* ---- waiting and ordering */
@@ -243,7 +243,7 @@ KTEST(arch_cpu, relax_lets_others_run)
 	}
 	KT_EQ(kt_threads(2, relay_runner, &r), 0);
 	KT_EQ(r.turn, 400);
-	KT_EXPECT(clock_ns() - start < 5 * NSEC_PER_SEC);
+	KT_EXPECT(clock_ns() - start < 15 * NSEC_PER_SEC);
 }
 
 static struct {

@@ -148,7 +148,7 @@ static int replace(void *arg)
 		cpu_relax();
 	if (READ_ONCE(s.at) && s.at < now + 4 * NSEC_PER_MSEC)
 		wrong();
-	while (!__atomic_load_n(&s.at, __ATOMIC_ACQUIRE) && clock_ns() < now + 2 * NSEC_PER_SEC)
+	while (!__atomic_load_n(&s.at, __ATOMIC_ACQUIRE) && clock_ns() < now + 10 * NSEC_PER_SEC)
 		cpu_relax();
 	if (s.at < now + 4 * NSEC_PER_MSEC)
 		wrong();
@@ -178,7 +178,7 @@ static int sleeper(void *arg)
 		u64 start = clock_ns(), ns = 200 * NSEC_PER_USEC * (u64)(i + 1);
 
 		sleep_ns(ns);
-		if (clock_ns() - start < ns || clock_ns() - start > ns + 2 * NSEC_PER_SEC)
+		if (clock_ns() - start < ns || clock_ns() - start > ns + 10 * NSEC_PER_SEC)
 			wrong();
 	}
 	return 0;
@@ -202,5 +202,5 @@ KTEST(arch_time, wall_clock_is_after_2020)
 	KT_EXPECT(a / NSEC_PER_SEC > 1577836800ull);
 	sleep_ns(NSEC_PER_MSEC);
 	b = wall_clock_ns();
-	KT_EXPECT(b - a >= NSEC_PER_MSEC && b - a < 2 * NSEC_PER_SEC);
+	KT_EXPECT(b - a >= NSEC_PER_MSEC && b - a < 10 * NSEC_PER_SEC);
 }

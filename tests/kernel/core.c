@@ -14,7 +14,6 @@
 #include "mm/slab.h"
 #include "tests/kernel/ktest.h"
 
-#define SECONDS(n) (clock_ns() + (n) * NSEC_PER_SEC)
 
 /* ---- IPI calls ---- */
 
@@ -57,7 +56,7 @@ KTEST(ipi, async_call)
 {
 	unsigned where = NR_CPUS, target = nr_cpus - 1;
 	struct ipi_call call = { .fn = record_cpu, .arg = &where };
-	u64 end = SECONDS(5);
+	u64 end = SOON;
 
 	KT_EXPECT(call_on_cpu_async(target, &call));
 	while (READ_ONCE(where) == NR_CPUS && clock_ns() < end)
@@ -288,7 +287,7 @@ static int contender(void *arg)
 	struct contended *c = arg;
 	u64 mine = 0;
 
-	while (clock_ns() < c->end) {
+	do {
 		for (int i = 0; i < 100; i++) {
 			spin_lock(&c->spin);
 			c->count++;
@@ -296,7 +295,7 @@ static int contender(void *arg)
 		}
 		mine += 100;
 		cond_resched();
-	}
+	} while (clock_ns() < c->end);
 	__atomic_fetch_add(&c->sum, mine, __ATOMIC_RELAXED);
 	return 0;
 }

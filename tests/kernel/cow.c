@@ -229,10 +229,10 @@ KTEST_MM(cow, zero_page_then_writes)
 
 	KT_ASSERT(va && !kt_put(0, 0));
 	KT_EXPECT(kt_put(va + 3 * PAGE_SIZE, 9));	/* so that the table is there */
-	free = nr_free_pages();
+	free = kt_free_pages();
 	for (unsigned i = 0; i < 3; i++)
 		KT_EQ(kt_peek(va + i * PAGE_SIZE), 0);
-	KT_EQ(nr_free_pages(), free);
+	KT_EQ(kt_free_pages(), free);
 	KT_EXPECT(pte_special(kt_pte(va)) && !pte_write(kt_pte(va)));
 	KT_EXPECT(pte_pfn(kt_pte(va)) == pte_pfn(kt_pte(va + PAGE_SIZE)));
 	KT_EQ(atomic64_read(&current->mm->rss_anon), 1);

@@ -5,7 +5,6 @@
 #include "mm/gather.h"
 
 #define RW	(PROT_READ | PROT_WRITE)
-#define SOON	(clock_ns() + 5 * NSEC_PER_SEC)
 #define PAGES	2500		/* a threshold of 600 is passed twice */
 #define MANY	4200		/* worth a helper of vm.free_async=zap */
 
@@ -33,8 +32,6 @@ struct seen {
 	u64 free, pages, slots, batches, flushes, works, inlined, zaps, refused, tables;
 };
 
-/** What slabs keep for the next vma or mm is not lost. */
-u64 free_now(void);
 struct seen seen_now(void);
 struct seen seen_since(const struct seen *then);
 

@@ -242,7 +242,7 @@ KTEST_MM(free_async_races, policy_changes_before_a_helper_gathers)
 
 			choose_free(FREE_ZAP, i & 1);
 			zap_helper_pages = 500;
-			free = free_now();
+			free = kt_free_pages();
 			l.mm = make_victim(MANY, true);
 			KT_ASSERT(l.mm);
 			arm_and_go("zap:helper", &crowd, &l);
@@ -253,7 +253,7 @@ KTEST_MM(free_async_races, policy_changes_before_a_helper_gathers)
 			kt_set("vm.gather_runs", later_policies[i].runs);
 			race_release();
 			kt_crowd_join(&crowd);
-			KT_EXPECT(free_now() + 64 >= free);
+			KT_EXPECT(kt_free_pages() + 64 >= free);
 		}
 		KT_EXPECT(held);
 	}

@@ -48,7 +48,7 @@ static void dies(void (*fill)(void *arg), void *arg, unsigned helpers)
 	struct seen s;
 
 	do {
-		u64 free = free_now();
+		u64 free = kt_free_pages();
 		struct seen before;
 		struct mm *mm;
 		u64 pages;
@@ -67,7 +67,7 @@ static void dies(void (*fill)(void *arg), void *arg, unsigned helpers)
 		/* What files keep is not gathered. */
 		KT_EQ(s.pages, pages);
 		KT_EXPECT(s.works <= min(nr_cpus - 1, 15u));
-		KT_EXPECT(free_now() + 64 >= free);
+		KT_EXPECT(kt_free_pages() + 64 >= free);
 	} while (s.works < min(helpers, nr_cpus - 1) && clock_ns() < end);
 	KT_EXPECT(s.works >= min(helpers, nr_cpus - 1));
 }

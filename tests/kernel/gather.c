@@ -5,6 +5,7 @@
 #include "mm/gather.h"
 
 #include "kernel/cpu.h"
+#include "kernel/rcu.h"
 #include "kernel/sched.h"
 #include "kernel/task.h"
 #include "mm/mman.h"
@@ -64,12 +65,12 @@ KTEST_MM(gather, thousands_of_pages)
 {
 	const unsigned n = GATHER_MAX_PAGES + 3000;
 	uintptr_t va = kt_map(n, RW);
-	u64 free = nr_free_pages(), gathered, batches, flushes;
+	u64 free = kt_free_pages(), gathered, batches, flushes;
 
 	kt_set("vm.gather_runs", "0");
 	kt_set("vm.free_async", "off");
 	KT_ASSERT(va && !kt_fill(va, n, 0));
-	KT_EXPECT(free - nr_free_pages() >= n);
+	KT_EXPECT(free - kt_free_pages() >= n);
 	gathered = vm_event_sum(VME_gather_pages);
 	batches = vm_event_sum(VME_gather_batches);
 	flushes = vm_event_sum(VME_gather_flushes);
@@ -78,7 +79,7 @@ KTEST_MM(gather, thousands_of_pages)
 	KT_EXPECT(vm_event_sum(VME_gather_batches) - batches >= n * sizeof(void *) / PAGE_SIZE);
 	flushes = vm_event_sum(VME_gather_flushes) - flushes;
 	KT_EXPECT(flushes >= 2 && flushes <= 5);	/* bounded, but not many */
-	KT_EQ(nr_free_pages(), free);
+	KT_EQ(kt_free_pages(), free);
 	KT_EQ(atomic64_read(&current->mm->rss_anon), 0);
 }
 
@@ -112,7 +113,7 @@ KTEST_MM(gather, no_memory_for_batches)
 		if (shared)
 			mmget(current->mm);	/* not the only user: tables wait for RCU */
 		va = kt_map(n, RW);
-		free = nr_free_pages();
+		free = kt_free_pages();
 		KT_ASSERT(va && !kt_fill(va, n, 0));
 		refused = vm_event_sum(VME_gather_no_batch);
 		flushes = vm_event_sum(VME_gather_flushes);
@@ -122,7 +123,8 @@ KTEST_MM(gather, no_memory_for_batches)
 		refused = vm_event_sum(VME_gather_no_batch) - refused;
 		KT_EXPECT(refused >= n / GATHER_BUNDLE - 1);
 		KT_EXPECT(vm_event_sum(VME_gather_flushes) - flushes >= n / GATHER_BUNDLE - 1);
-		KT_EQ(nr_free_pages(), free);
+		rcu_barrier();
+		KT_EQ(kt_free_pages(), free);
 		KT_EQ(kt_peek(va), KT_NOTHING);
 		if (shared)
 			mmput(current->mm);
@@ -134,14 +136,14 @@ KTEST_MM(gather, memory_runs_out_in_the_middle)
 {
 	for (unsigned skip = 0; skip < 8; skip++) {
 		uintptr_t va = kt_map(2500, RW);
-		u64 free = nr_free_pages();
+		u64 free = kt_free_pages();
 
 		KT_ASSERT(va && !kt_fill(va, 2500, 0));
 		kt_set("vm.gather_runs", skip & 1 ? "1" : "0");
 		palloc_fail(skip / 2, 1 + skip / 2);
 		KT_EQ(kt_unmap(va, 2500), 0);
 		palloc_fail(0, 0);
-		KT_EQ(nr_free_pages(), free);
+		KT_EQ(kt_free_pages(), free);
 	}
 }
 
@@ -163,11 +165,11 @@ KTEST_MM(gather, pages_wait_for_the_flush)
 	for (unsigned i = 0; i < 20; i++)
 		p[i] = kt_page(va + i * PAGE_SIZE);
 	down_read(&current->mm->mmap_lock);
-	free = nr_free_pages();
+	free = kt_free_pages();
 	flushes = vm_event_sum(VME_gather_flushes);
 	gather_begin(&g, current->mm, false);
 	zap(&g, va, 20);
-	KT_EXPECT(nr_free_pages() <= free);
+	KT_EXPECT(kt_free_pages() <= free);
 	KT_EQ(vm_event_sum(VME_gather_flushes), flushes);
 	for (unsigned i = 0; i < 20; i++) {
 		KT_EXPECT(pte_none(kt_pte(va + i * PAGE_SIZE)));
@@ -177,7 +179,7 @@ KTEST_MM(gather, pages_wait_for_the_flush)
 	gather_end(&g);
 	up_read(&current->mm->mmap_lock);
 	KT_EQ(vm_event_sum(VME_gather_flushes), flushes + 1);
-	KT_EQ(nr_free_pages(), free + 20);
+	KT_EQ(kt_free_pages(), free + 20);
 	for (unsigned i = 0; i < 20; i++)
 		KT_EXPECT(page_type(p[i]) == PAGE_PCP || page_type(p[i]) == PAGE_BUDDY ||
 			  page_type(p[i]) == PAGE_RESERVED);
@@ -202,13 +204,13 @@ KTEST_MM(gather, nothing_to_do)
 	KT_EXPECT(kt_put(va, 1));
 	p = kt_page(va);
 	get_page(p);
-	free = nr_free_pages();
+	free = kt_free_pages();
 	KT_EQ(do_madvise(current->mm, va, PAGE_SIZE, MADV_DONTNEED), 0);
-	KT_EQ(nr_free_pages(), free);
+	KT_EQ(kt_free_pages(), free);
 	KT_EQ(page_refs(p), 1);
 	KT_EQ(*(u64 *)page_to_virt(p), 1);
 	put_page(p);
-	KT_EQ(nr_free_pages(), free + 1);
+	KT_EQ(kt_free_pages(), free + 1);
 }
 
 /*

@@ -199,8 +199,7 @@ unsigned kt_threads(unsigned n, int (*fn)(void *), void *arg)
 	return missing;
 }
 
-/* Free pages and those in caches and tables that are kept: what must be the same before and after a test. */
-static u64 pages_accounted_for(void)
+u64 kt_free_pages(void)
 {
 	return nr_free_pages() + slab_pages_total() + pid_table_pages();
 }
@@ -213,15 +212,15 @@ static void run_test(const struct ktest *t, unsigned nr)
 	failures = 0;
 	skipped = false;
 	kt_settle();
-	pages = pages_accounted_for();
+	pages = kt_free_pages();
 	objects = slab_objects_total();
 	start = clock_ns();
 	t->fn();
 	restore_knobs();
 	zap_helper_pages = helper_pages;
 	kt_settle();
-	if (pages_accounted_for() != pages)
-		kt_fail(t->suite, 0, "%lld pages were not given back", (long long)(pages - pages_accounted_for()));
+	if (kt_free_pages() != pages)
+		kt_fail(t->suite, 0, "%lld pages were not given back", (long long)(pages - kt_free_pages()));
 	if (slab_objects_total() != objects)
 		kt_fail(t->suite, 0, "%lld slab objects were not given back",
 			(long long)(slab_objects_total() - objects));

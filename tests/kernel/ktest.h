@@ -12,6 +12,7 @@
  *
  * The kernel option test=PATTERN chooses: "suite", "suite.name", a trailing * matches anything, "none" runs nothing.
  */
+#include "kernel/timer.h"
 #include "lib/types.h"
 
 struct ktest {
@@ -50,6 +51,9 @@ void kt_diag(const char *fmt, ...) __printf(1, 2);
 			kt_fail(__FILE__, __LINE__, "%s is %lld, %s is %lld", #a, __a, #b, __b);                       \
 	} while (0)
 
+/** By then it has happened or never will: a busy host may keep a CPU from running for seconds. */
+#define SOON (clock_ns() + 15 * NSEC_PER_SEC)
+
 /**
  * Run fn(arg) in `n` kernel threads at once, on CPUs 0, 1, ... in turn, and wait for all. Returns how many could not be
  * created.
@@ -62,6 +66,11 @@ unsigned kt_threads(unsigned n, int (*fn)(void *), void *arg);
 int kt_set(const char *knob, const char *value);
 /** Memory that caches hold back is given up: call before counting. */
 void kt_settle(void);
+/**
+ * Free pages and those in caches and tables that are kept: what must be the same before and after. The free pages alone
+ * need not be: an object may come back on another CPU than it was taken on, and its slab with it.
+ */
+u64 kt_free_pages(void);
 /** Seed of this run: test.seed=N on the command line; printed with a failure. */
 u64 kt_seed(void);
 

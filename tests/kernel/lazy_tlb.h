@@ -5,7 +5,6 @@
 #include "tests/kernel/ktest.h"
 
 #define RW	(PROT_READ | PROT_WRITE)
-#define SOON	(clock_ns() + 5 * NSEC_PER_SEC)
 
 enum { NONE, REFCOUNT, SHOOTDOWN, FILTERED, HAZARD, QUIESCE, NR_POLICIES };
 

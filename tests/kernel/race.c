@@ -22,7 +22,6 @@
 #include "tests/kernel/space.h"
 
 #define RW	(PROT_READ | PROT_WRITE)
-#define SOON	(clock_ns() + 5 * NSEC_PER_SEC)
 
 /* What the held thread does; everybody else is the thread that runs the test. */
 struct part {

@@ -13,7 +13,6 @@
 #include "lib/err.h"
 #include "tests/kernel/ktest.h"
 
-#define SOON (clock_ns() + 3 * NSEC_PER_SEC)
 
 static u32 runs, inside, most_inside, bad;
 

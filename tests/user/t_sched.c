@@ -222,7 +222,7 @@ static void sleepers_wake_soon(void)
 		uint64_t start = now_ns();
 
 		msleep(2);
-		CHECK(now_ns() - start < 1000 * MS);
+		CHECK(now_ns() - start < 10000 * MS);
 	}
 	for (int i = 0; i < 3; i++)
 		kill(pid[i], SIGKILL);
