@@ -2,7 +2,8 @@
 """Runs the experiments of tests/bench/experiments.py: `make bench [ARCH=] [FILTER=] [ROUNDS=]`.
 
 Each experiment is a table on the console, under a header that says on what it was measured, and a file
-$(OUT)/bench/NAME-ARCH.json with all figures. Consoles and the plugin's results are kept in $(OUT)/bench/raw/.
+$(OUT)/bench/NAME-ARCH.json with all figures. Consoles and the plugin's results are kept in $(OUT)/bench/raw/. At the end
+bench_report.py makes a page of all results that are there.
 A boot that fails is a row that says so, and makes the status nonzero. What the columns mean: tools/README.md.
 
 FILTER   patterns of experiments' names, separated by commas; all of them otherwise
@@ -21,6 +22,7 @@ import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import bench_plugin
+import bench_report
 import bench_table
 import qemu
 from runtests import make
@@ -378,7 +380,9 @@ def main():
         bench.probe(chosen)
         for experiment in chosen:
             failed += report(bench, experiment)
-    log(f"\nbench: {failed} rows FAILED" if failed else "\nbench: done")
+    log("")
+    bench_report.write(os.path.join(qemu.ROOT, os.environ.get("OUT") or "out", "bench"), log)
+    log(f"bench: {failed} rows FAILED" if failed else "bench: done")
     return 1 if failed else 0
 
 

@@ -1,4 +1,7 @@
-"""The tables of `make bench`: header lines, then a row for each combination, then what follows from them."""
+"""The tables of `make bench`: header lines, then a row for each combination, then what follows from them.
+
+They are rendered as text for the console here; bench_report.py makes HTML of the same lines and cells.
+"""
 
 
 def number(value, digits=0):
@@ -103,71 +106,81 @@ def by_policy(experiment):
     return list(experiment["vary"]) + ([experiment["within"][0]] if "within" in experiment else [])
 
 
-def render_header(head):
+def short(key):
+    return key.split(".")[-1]
+
+
+def header_lines(head):
     append = f", {head['append']}" if head["append"] else ""
     loads = f"load {head['host_load']} before, {head['host_load_after']} after"
-    lines = [
+    return [
         f"{head['arch']}: {head['machine']}, CPU {head['guest_cpu']}, {head['memory']}{append}",
         f"{head['qemu']}; {head['accelerator']}",
         f"host: {head['host_cpu']}, THP {head['host_thp']}, {loads}",
         f"commit {head['commit']}, {head['date']}, {head['seconds']} s; {head['command']}",
     ]
-    return "\n".join(lines)
+
+
+def headings(experiment):
+    """What is above the cells that name a row, and above its figures."""
+    return [short(key) for key in keys_of(experiment)], [title for title, _ in columns_of(experiment)]
+
+
+def cells(experiment, rows):
+    """For each row the cells that name it, those of its figures, and what there is to say if it has none."""
+    keys, columns = keys_of(experiment), columns_of(experiment)
+    for row in rows:
+        name = [str(row.get(key, "")) for key in keys]
+        if row["status"] == "ok":
+            yield name, [show(row) for _, show in columns], ""
+        else:
+            status = row["status"].upper() if row["status"] == "failed" else row["status"]
+            yield name, [], f"{status}: {row['reason']}"
 
 
 def render_rows(experiment, rows):
-    keys, columns = keys_of(experiment), columns_of(experiment)
-    cells = [[key.split(".")[-1] for key in keys] + [title for title, _ in columns]]
-    remarks = [""]
-    for row in rows:
-        line = [str(row.get(key, "")) for key in keys]
-        good = row["status"] == "ok"
-        cells.append(line + ([show(row) for _, show in columns] if good else [""] * len(columns)))
-        status = row["status"].upper() if row["status"] == "failed" else row["status"]
-        remarks.append("" if good else f"{status}: {row['reason']}")
-    widths = [max(len(line[at]) for line in cells) for at in range(len(cells[0]))]
+    lines = [(*headings(experiment), ""), *cells(experiment, rows)]
+    names = [max(map(len, column)) for column in zip(*(name for name, _, _ in lines))]
+    figures = [max(map(len, column)) for column in zip(*(found for _, found, _ in lines if found))]
     out = []
-    for line, remark in zip(cells, remarks):
-        if remark:
-            out.append("  ".join(text.ljust(width) for text, width in zip(line[:len(keys)], widths)) + "  " + remark)
-            continue
-        left = [text.ljust(width) for text, width in zip(line[:len(keys)], widths)]
-        right = [text.rjust(width) for text, width in zip(line[len(keys):], widths[len(keys):])]
-        out.append("  ".join(left + right).rstrip())
+    for name, found, remark in lines:
+        left = [text.ljust(width) for text, width in zip(name, names)]
+        right = [text.rjust(width) for text, width in zip(found, figures)]
+        out.append("  ".join(left + right + [remark]).rstrip())
     out.insert(1, "-" * max(len(line) for line in out))
     return "\n".join(out)
 
 
 def floors(experiment, rows):
-    """From which size on a policy is not slower than the base, for each combination."""
+    """For each curve over sizes its name, and the row from which on the policy is not slower than the base, or None."""
     base_key, base_value = next(iter(experiment["base"].items()))
     groups = {}
     for row in rows:
         if row["status"] == "ok" and row.get("speed_up") is not None and row[base_key] != base_value:
-            name = " ".join(f"{key.split('.')[-1]}={row[key]}" for key in by_policy(experiment))
+            name = " ".join(f"{short(key)}={row[key]}" for key in by_policy(experiment))
             groups.setdefault(name, []).append(row)
-    lines = []
     for name, group in groups.items():
         floor = None
         for row in reversed(group):
             if row["speed_up"] < 1:
                 break
-            floor = row["size"]
-        verdict = f"not slower from {floor} on" if floor else "slower at the largest size"
-        lines.append(f"{name}: {verdict}")
-    return "\n".join(lines)
+            floor = row
+        yield name, floor
 
 
 def notes(experiment, rows):
     slips, late = (sum(row.get(key, 0) for row in rows) for key in ("slips", "late"))
-    lines = [floors(experiment, rows)] if experiment.get("floor") else []
+    lines = []
+    for name, floor in floors(experiment, rows) if experiment.get("floor") else []:
+        verdict = f"not slower from {floor['size']} on" if floor else "slower at the largest size"
+        lines.append(f"{name}: {verdict}")
     if slips:
         lines.append(f"lockstep slipped {slips} times: vCPUs were waited for in vain, times are less exact")
     if late:
         lines.append(f"{late} interrupts were not taken while their sender waited; it went on")
-    return "\n".join(line for line in lines if line)
+    return lines
 
 
 def render(head, experiment, rows):
-    parts = [render_header(head), "", render_rows(experiment, rows), notes(experiment, rows)]
+    parts = [*header_lines(head), "", render_rows(experiment, rows), *notes(experiment, rows)]
     return "\n".join(parts).rstrip()

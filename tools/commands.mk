@@ -54,17 +54,25 @@ models:  # the protocols of tests/models: hold in every interleaving, and fail w
 	@$(PYTHON) tools/models.py
 
 bench-check:  # guest instructions of fixed operations against tests/bench/baseline.json; UPDATE=1 rewrites it
-	@$(call setup,bench,$(or $(ARCH_GIVEN),$(ARCHS)))
+	@$(call setup,run,$(or $(ARCH_GIVEN),$(ARCHS)))
 	@TEST_ARCH='$(ARCH_GIVEN)' $(PYTHON) tools/bench_check.py
 
-.PHONY: bench bench-test
-bench:  # the experiments of tests/bench/experiments.py: tables, and $(OUT)/bench/*.json; ARCH=, FILTER='exit.*', ROUNDS=
+.PHONY: bench bench-report bench-test report-test
+bench:  # the experiments of tests/bench/experiments.py: tables, $(OUT)/bench/*.json, a report; ARCH=, FILTER='exit.*', ROUNDS=
 	@$(call setup,bench,$(ARCH))
 	@TEST_ARCH='$(ARCH)' $(PYTHON) tools/bench.py
 
+bench-report:  # $(OUT)/bench/report.html, one page with plots, of all results of make bench that are there
+	@$(call setup,report,$(ARCH))
+	@$(PYTHON) tools/bench_report.py
+
 bench-test:  # is the measuring plugin of make bench right? Instructions it must know, and programs whose cost is known
-	@$(call setup,bench,$(or $(ARCH_GIVEN),$(ARCHS)))
+	@$(call setup,run,$(or $(ARCH_GIVEN),$(ARCHS)))
 	@TEST_ARCH='$(ARCH_GIVEN)' $(PYTHON) tools/bench_test.py
+
+report-test:  # does the report show what was measured? On canned results
+	@$(call setup,report,$(ARCH))
+	@$(PYTHON) tools/bench_report_test.py
 
 boot-time:  # how long a boot takes, firmware apart; ROUNDS=5
 	@$(call setup,run,$(ARCH))

@@ -49,6 +49,8 @@ class Row:
         return f"{self.arch}{which} {self.smp} CPU{'s' if self.smp != '1' else ''}{nodes} {self.name}"
 
     def replay(self, what):
+        if self.kind == "host":
+            return f"make {self.what}"
         words = ["make test"] + ([f"ARCH={self.arch}", f"SMP={self.smp}"] if self.arch != "-" else [])
         words += [f"NODES={self.nodes}"] if self.nodes else []
         words += [f"MEM={self.mem}"] if self.mem != "-" and qemu.size(self.mem) < qemu.GIB else []
@@ -225,15 +227,15 @@ def run_boot(row, report):
 
 
 def run_host(row, report):
-    """The host tests; if they print KTAP it is read, else the status counts as one test."""
+    """What runs on this machine; if it prints KTAP that is read, else the status counts as one test."""
     reader = ktap.Reader()
-    status, output = make("-Otarget", "host", "DEBUG=")
+    status, output = make("-Otarget", row.what, "DEBUG=")
     lines = output.splitlines()
     for suite in filter(None, map(reader.feed, lines)):
         report.suite(row, suite)
     failed = any(suite.count("failed") for suite in reader.suites)
     if not reader.suites or (status and not failed):
-        report.line(row, "make host", (0, 1, 0) if status else (1, 0, 0), 0, lines, "make host")
+        report.line(row, f"make {row.what}", (0, 1, 0) if status else (1, 0, 0), 0, lines, row.replay(row.what))
 
 
 def run_skip(row, report):

@@ -16,6 +16,18 @@ counters  of a window: from the program's JSON, per unit already
 base      the row that the others of the same combination are compared with
 scopes    functions whose work is told apart; `free` is what policies do in parallel, `mm` what a lazy-TLB policy does
 parallel  what a policy does in parallel: free (as above), or all of it; for Amdahl's bound
+plots     what the report draws; colours are policies, names that are not on the x axis make panels
+
+A plot
+bars      names whose values make groups of bars       points    the same with points, for scales that do not begin at 0
+curve     the name on the x axis, in powers of two     unit      of the y axis
+y         a figure of the row                          parts     a sum: (what it is, figure[, figure to subtract]), ...
+per       a figure that it is divided by               scale     a number that it is divided by
+ratio     it is one to the base, which is a line at 1  line      (y, what it is): a line across
+band      (from, to) on the y axis                     tick      (figure, what it is): a mark at each bar
+whiskers  figures of the least and the most            samples   the same from the samples: y goes with 1 / this figure
+floor     marks from which size on it pays             log       a logarithmic y axis
+apart     each port has its own y axis, because figures of several ports are not to be compared
 
 A policy or an option that this kernel does not have makes rows that say "not available". WITHOUT says what a kernel
 does that does not have the option at all; that is measured.
@@ -30,6 +42,23 @@ LAZY_POLICIES = ["none", "refcount", "shootdown", "filtered", "hazard", "quiesce
 FREE = "gather_free_chain|free_page_runs|free_batches|free_page_bulk"
 PARALLEL = {"batch": "free", "node": "free", "zap": "all"}
 
+PATH = {
+    "title": "speed-up of the critical path",
+    "bars": ["cpus", "vm.gather_runs"],
+    "y": "speed_up",
+    "unit": "times as quick as off",
+    "ratio": True,
+    "tick": ("bound", "Amdahl's bound"),
+    "samples": "path",
+}
+ALL_CPUS = {
+    "title": "what all CPUs do",
+    "bars": ["cpus", "vm.gather_runs"],
+    "parts": [("freeing", "free"), ("the rest", "total", "free"), ("waiting", "spin")],
+    "per": "pages",
+    "unit": "instructions a page",
+}
+
 EXIT = {
     "mode": "lockstep",
     "rows": "exits",
@@ -41,6 +70,36 @@ EXIT = {
     "mem": "2G",
     "limit": 400,
 }
+
+IN_SWITCH = "in switch_mm() and what finishes it"
+SWITCH_PLOTS = [
+    {
+        "title": "a switch there and back",
+        "bars": ["cpus"],
+        "parts": [(IN_SWITCH, "mm_busy"), ("the rest", "instructions", "mm_busy")],
+        "unit": "instructions",
+    },
+    {"title": IN_SWITCH, "bars": ["cpus"], "y": "mm_busy", "unit": "instructions a switch"},
+    {"title": "shared atomics", "bars": ["cpus"], "y": "shared", "unit": "shared atomics a switch"},
+    {"title": "interrupts", "bars": ["cpus"], "y": "ipis_taken", "unit": "IPIs taken a switch"},
+]
+CHILD = {"bars": ["cpus", "vm.tlb_shootdown"]}
+CHILD_PLOTS = [
+    CHILD | {"title": "a child, from fork to wait", "y": "instructions", "unit": "instructions"},
+    {
+        "title": "the same, against refcount",
+        "points": CHILD["bars"],
+        "y": "to_base",
+        "unit": "times as many instructions",
+        "ratio": True,
+    },
+    CHILD | {"title": "shared atomics", "y": "shared", "unit": "shared atomics a child"},
+    CHILD | {
+        "title": "interrupts",
+        "parts": [("for borrowers", "lazy_tlb_ipis"), ("for flushes", "tlb_shootdown_ipis")],
+        "unit": "IPIs sent an exit",
+    },
+]
 
 LAZY = {
     "mode": "icount",
@@ -59,6 +118,7 @@ EXPERIMENTS = [
         "vary": {"cpus": [2, 4], "vm.gather_runs": [0, 1], "vm.free_async": POLICIES},
         "sizes": ["64M", "1G"],
         "fresh": True,
+        "plots": [PATH, ALL_CPUS],
     },
     EXIT | {
         "name": "exit.shuffled",
@@ -66,6 +126,7 @@ EXPERIMENTS = [
         "vary": {"cpus": [2, 4], "vm.gather_runs": [0, 1], "vm.free_async": POLICIES},
         "append": "mem.shuffle=1",
         "sizes": ["64M", "1G"],
+        "plots": [PATH, ALL_CPUS],
     },
     EXIT | {
         "name": "exit.sweep",
@@ -78,6 +139,14 @@ EXPERIMENTS = [
         "age": "512M",
         "samples": 5,
         "floor": True,
+        "plots": [{
+            "title": "speed-up of the critical path, by size",
+            "curve": "size",
+            "y": "speed_up",
+            "unit": "times as quick as off",
+            "ratio": True,
+            "floor": True,
+        }],
     },
     EXIT | {
         "name": "exit.seed",
@@ -88,6 +157,7 @@ EXPERIMENTS = [
         "samples": 1,
         "mem": "6G",
         "limit": 900,
+        "plots": [PATH, ALL_CPUS],
     },
     EXIT | {
         "name": "exit.nodes",
@@ -96,6 +166,7 @@ EXPERIMENTS = [
         "vary": {"cpus": [4], "nodes": [1, 2, 4], "vm.gather_runs": [0, 1], "vm.free_async": POLICIES},
         "append": "vm.free_async_threshold=4096",
         "sizes": ["256M"],
+        "plots": [PATH | {"bars": ["nodes"]}, ALL_CPUS | {"bars": ["nodes"]}],
     },
     EXIT | {
         "name": "exit.total",
@@ -103,6 +174,14 @@ EXPERIMENTS = [
         "mode": "icount",
         "vary": {"cpus": [4], "nodes": [1, 2], "vm.gather_runs": [0, 1], "vm.free_async": POLICIES},
         "sizes": ["1M", "4M", "16M", "64M", "256M", "1G"],
+        "plots": [{
+            "title": "instructions of all CPUs, by size, and 3 % to both sides of off",
+            "curve": "size",
+            "y": "to_base",
+            "unit": "times as many as off",
+            "ratio": True,
+            "band": (0.97, 1.03),
+        }],
     },
     EXIT | {
         "name": "exit.stretch",
@@ -114,6 +193,14 @@ EXPERIMENTS = [
         "samples": 1,
         "mem": "6G",
         "limit": 900,
+        "plots": [{
+            "title": "the longest stretch without a yield",
+            "points": ["mem.shuffle", "vm.gather_runs"],
+            "y": "longest",
+            "unit": "instructions",
+            "line": (2000000, "2,000,000"),
+            "log": True,
+        }],
     },
     {
         "name": "exit.wall",
@@ -128,6 +215,15 @@ EXPERIMENTS = [
         "base": {"vm.free_async": "off"},
         "mem": "2G",
         "limit": 600,
+        "plots": [{
+            "title": "the parent's wait: median, least and most",
+            "bars": ["mem.shuffle"],
+            "y": "wait_ns",
+            "scale": 1000000,
+            "unit": "ms",
+            "whiskers": ("wait_min_ns", "wait_max_ns"),
+            "apart": True,
+        }],
     },
     LAZY | {
         "name": "lazy.pingpong",
@@ -136,6 +232,7 @@ EXPERIMENTS = [
         "vary": {"cpus": [2, 8], "vm.lazy_tlb": LAZY_POLICIES},
         "per": {"place": "switch_mm", "passes": 2},
         "counters": ("per_switch", ["ipis", "lazy_tlb_ipis"]),
+        "plots": SWITCH_PLOTS,
     },
     LAZY | {
         "name": "lazy.beside",
@@ -145,6 +242,7 @@ EXPERIMENTS = [
         "vary": {"cpus": [4], "vm.lazy_tlb": LAZY_POLICIES},
         "per": {"place": "switch_mm", "passes": 2},
         "counters": ("per_switch", ["ipis", "lazy_tlb_ipis"]),
+        "plots": SWITCH_PLOTS,
     },
     LAZY | {
         "name": "lazy.storm",
@@ -153,6 +251,7 @@ EXPERIMENTS = [
         "vary": {"cpus": [2, 8], "vm.tlb_shootdown": ["ipi", "broadcast"], "vm.lazy_tlb": LAZY_POLICIES},
         "per": {"json": "children"},
         "counters": ("per_exit", ["ipis", "tlb_shootdown_ipis", "lazy_tlb_ipis"]),
+        "plots": CHILD_PLOTS,
     },
     LAZY | {
         "name": "lazy.hop",
@@ -161,5 +260,6 @@ EXPERIMENTS = [
         "vary": {"cpus": [8], "vm.tlb_shootdown": ["ipi", "broadcast"], "vm.lazy_tlb": LAZY_POLICIES},
         "per": {"json": "children"},
         "counters": ("per_exit", ["ipis", "tlb_shootdown_ipis", "lazy_tlb_ipis"]),
+        "plots": CHILD_PLOTS,
     },
 ]
