@@ -198,7 +198,7 @@ EXPERIMENTS = [
             "points": ["mem.shuffle", "vm.gather_runs"],
             "y": "longest",
             "unit": "instructions",
-            "line": (2000000, "2,000,000"),
+            "line": (2000000, "the most that is allowed"),
             "log": True,
         }],
     },
