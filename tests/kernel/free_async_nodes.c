@@ -136,6 +136,32 @@ KTEST_MM(free_async_nodes, each_page_goes_to_its_node)
 	}
 }
 
+/* What never goes to a worker needs no chain for each node: it takes as many pages for slots as without workers. */
+KTEST_MM(free_async_nodes, small_exits_have_one_chain)
+{
+	u64 batches[2] = { 0 };
+
+	if (!several_nodes())
+		return;
+	for (unsigned i = 0; i < 2; i++) {
+		struct seen before, s;
+		struct mm *mm;
+		uintptr_t va;
+
+		choose_free(i ? FREE_NODE : FREE_OFF, 0);
+		kt_set("vm.free_async_threshold", "100000");
+		mm = make_victim_by(fill_from_all_nodes, &va);
+		KT_ASSERT(mm);
+		before = seen_now();
+		mmput(mm);
+		s = seen_since(&before);
+		KT_EQ(s.pages, MANY);
+		KT_EQ(s.works, 0);
+		batches[i] = s.batches;
+	}
+	KT_EQ(batches[1], batches[0]);
+}
+
 /* Other policies mix the nodes, in chains that workers of the gatherer's node free: nothing is lost. */
 KTEST_MM(free_async_nodes, other_policies_mix_them)
 {
