@@ -44,7 +44,7 @@ bool pfn_valid(u64 pfn)
 
 /* ---- free lists; z held ---- */
 
-static void list_push(struct node *n, unsigned set, unsigned order, struct page *p, unsigned nid)
+static __always_inline void list_push(struct node *n, unsigned set, unsigned order, struct page *p, unsigned nid)
 {
 	u64 pfn = page_to_pfn(p);
 	u32 first = n->first[set][order];
@@ -84,24 +84,43 @@ static inline bool is_free_block(const struct page *p, unsigned order, unsigned 
 	return (READ_ONCE(p->word) & 0xffff) == page_word(PAGE_BUDDY, order, nid, NULL);
 }
 
-/* A block comes back: merge with its buddy as long as that is free, whole, and of the same set. */
-void buddy_free(struct node *n, unsigned nid, u64 pfn, unsigned order, unsigned set)
+/* Is the block's buddy free, whole, and of the same set? */
+static inline bool buddy_merges(u64 pfn, unsigned order, unsigned nid, unsigned set)
 {
-	WRITE_ONCE(n->free[set], n->free[set] + (1ull << order));
-	while (order < MAX_ORDER) {
-		u64 bpfn = pfn ^ (1ull << order);
-		struct page *b = pfn_to_page(bpfn);
+	u64 bpfn = pfn ^ (1ull << order);
+	const struct page *b = pfn_to_page(bpfn);
 
-		if (order >= DESC_GRANULE_ORDER && !pfn_valid(bpfn))
-			break;
-		if (!is_free_block(b, order, nid) || block_set(b) != set)
-			break;
+	if (order >= DESC_GRANULE_ORDER && (order >= MAX_ORDER || !pfn_valid(bpfn)))
+		return false;
+	return is_free_block(b, order, nid) && block_set(b) == set;
+}
+
+/* A block whose buddy it merges with. Apart: half of all pages find no such buddy, and need no registers saved. */
+static noinline void merge(struct node *n, unsigned nid, u64 pfn, unsigned order, unsigned set)
+{
+	do {
+		struct page *b = pfn_to_page(pfn ^ (1ull << order));
+
 		list_remove(n, set, order, b);
 		WRITE_ONCE(b->word, page_word(PAGE_RESERVED, 0, nid, NULL));	/* no longer a head */
-		pfn &= bpfn;
+		pfn &= ~(1ull << order);
 		order++;
-	}
+	} while (buddy_merges(pfn, order, nid, set));
 	list_push(n, set, order, pfn_to_page(pfn), nid);
+}
+
+static __always_inline void free_block(struct node *n, unsigned nid, u64 pfn, unsigned order, unsigned set)
+{
+	WRITE_ONCE(n->free[set], n->free[set] + (1ull << order));
+	if (buddy_merges(pfn, order, nid, set))
+		merge(n, nid, pfn, order, set);
+	else
+		list_push(n, set, order, pfn_to_page(pfn), nid);
+}
+
+void buddy_free(struct node *n, unsigned nid, u64 pfn, unsigned order, unsigned set)
+{
+	free_block(n, nid, pfn, order, set);
 }
 
 struct page *buddy_take(struct node *n, unsigned nid, unsigned set, unsigned order)
@@ -175,16 +194,60 @@ void node_unlock(struct node *n, unsigned long flags)
 	spin_unlock_irqrestore(&n->lock, flags);
 }
 
-void buddy_free_frames(struct node *n, unsigned nid, u64 lo, u64 hi, unsigned set)
+/* z. Frames of one node and set come back, as the largest blocks they form. */
+static inline void free_frames(struct node *n, unsigned nid, const struct frames *f)
 {
+	u64 lo = f->lo, hi = f->hi;
+
+	if (hi - lo == 1) {
+		free_block(n, nid, lo, 0, f->set);
+		return;
+	}
 	while (lo < hi) {
 		unsigned order = lo ? (unsigned)__builtin_ctzll(lo) : MAX_ORDER;
 
 		if (order > MAX_ORDER || lo + (1ull << order) > hi)
 			order = min((unsigned)MAX_ORDER, (unsigned)ilog2(hi - lo));
-		buddy_free(n, nid, lo, order, set);
+		buddy_free(n, nid, lo, order, f->set);
 		lo += 1ull << order;
 	}
+}
+
+/* Memory of two nodes may be neighbours: the frames of the first one's node. */
+static struct frames of_one_node(const struct frames *f)
+{
+	unsigned nid = page_node(pfn_to_page(f->lo));
+	struct frames first = *f;
+
+	if (likely(page_node(pfn_to_page(f->hi - 1)) == nid))
+		return first;
+	for (first.hi = f->lo + 1; page_node(pfn_to_page(first.hi)) == nid; first.hi++)
+		;
+	return first;
+}
+
+void buddy_free_frames(struct frames *f, unsigned n)
+{
+	unsigned held = MAX_NODES;
+
+	for (unsigned i = 0; i < n;) {
+		unsigned nid = page_node(pfn_to_page(f[i].lo));
+		struct frames part = f[i].hi - f[i].lo == 1 ? f[i] : of_one_node(&f[i]);
+
+		if (nid != held) {
+			if (held != MAX_NODES)
+				spin_unlock(&nodes[held].lock);
+			node_lock(&nodes[nid]);	/* interrupts are off already */
+			held = nid;
+		}
+		free_frames(&nodes[nid], nid, &part);
+		if (part.hi == f[i].hi)
+			i++;
+		else
+			f[i].lo = part.hi;
+	}
+	if (held != MAX_NODES)
+		spin_unlock(&nodes[held].lock);
 }
 
 void buddy_free_array(struct page **pages, unsigned n, unsigned set)
@@ -197,19 +260,20 @@ void buddy_free_array(struct page **pages, unsigned n, unsigned set)
 		unsigned long flags = node_lock(node);
 
 		while (i < n && page_node(pages[i]) == nid) {
-			u64 lo = page_to_pfn(pages[i]), hi = lo + 1;
+			struct frames f = { .lo = page_to_pfn(pages[i]), .set = set };
 
+			f.hi = f.lo + 1;
 			for (i++; i < n; i++) {
 				u64 pfn = page_to_pfn(pages[i]);
 
-				if (pfn == hi)
-					hi++;
-				else if (pfn + 1 == lo)
-					lo--;
+				if (pfn == f.hi)
+					f.hi++;
+				else if (pfn + 1 == f.lo)
+					f.lo--;
 				else
 					break;
 			}
-			buddy_free_frames(node, nid, lo, hi, set);
+			free_frames(node, nid, &f);
 		}
 		node_unlock(node, flags);
 	}

@@ -31,8 +31,17 @@ unsigned long node_lock(struct node *n);
 void node_unlock(struct node *n, unsigned long flags);
 /** z. A block of the set comes back and is merged with its buddies. */
 void buddy_free(struct node *n, unsigned nid, u64 pfn, unsigned order, unsigned set);
-/** z. Frames [lo, hi) of the node come back, as the largest blocks they form. */
-void buddy_free_frames(struct node *n, unsigned nid, u64 lo, u64 hi, unsigned set);
+/** Frames [lo, hi) of one set. */
+struct frames {
+	u64 lo, hi;
+	unsigned set;
+};
+
+/**
+ * n stretches of frames whose descriptors are nobody's come back to their nodes, as the largest blocks they form; f is
+ * used up. Interrupts off; takes the locks.
+ */
+void buddy_free_frames(struct frames *f, unsigned n);
 /**
  * n pages of one set whose descriptors are nobody's come back to their nodes; neighbours as blocks. Takes the locks.
  */

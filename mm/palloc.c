@@ -502,29 +502,6 @@ static inline bool run_to_pcp(struct pcp *pcp, u64 lo, u64 hi, unsigned set)
 	return true;
 }
 
-/* To the buddy system of the node; `held` is the one whose lock is held. Returns the one whose lock is held now. */
-static struct node *run_to_node(struct node *held, u64 lo, u64 hi, unsigned set)
-{
-	while (lo < hi) {
-		unsigned nid = page_node(pfn_to_page(lo));
-		u64 end = hi;
-
-		/* Memory of two nodes may be neighbours. */
-		if (unlikely(page_node(pfn_to_page(hi - 1)) != nid))
-			for (end = lo + 1; page_node(pfn_to_page(end)) == nid; end++)
-				;
-		if (held != &nodes[nid]) {
-			if (held)
-				spin_unlock(&held->lock);
-			held = &nodes[nid];
-			node_lock(held);	/* interrupts are off already */
-		}
-		buddy_free_frames(held, nid, lo, end, set);
-		lo = end;
-	}
-	return held;
-}
-
 /*
  * Slots are put together without a lock, LOCKED_RUNS runs at a time: a node's lock is what several CPUs wait for here.
  */
@@ -532,16 +509,12 @@ static struct node *run_to_node(struct node *held, u64 lo, u64 hi, unsigned set)
 
 void free_page_runs(const u64 *runs, unsigned n)
 {
-	struct {
-		u64 lo, hi;
-		unsigned set;
-	} part[LOCKED_RUNS];
+	struct frames part[LOCKED_RUNS];
 	unsigned long flags = irq_save();
 	struct pcp *pcp = this_cpu_ptr(&pcps);
 	u64 pages = 0;
 
 	for (unsigned i = 0; i < n;) {
-		struct node *held = NULL;
 		unsigned k = 0;
 
 		while (i < n && k < LOCKED_RUNS) {
@@ -560,14 +533,9 @@ void free_page_runs(const u64 *runs, unsigned n)
 			run_check(lo, hi, set);
 			if (run_to_pcp(pcp, lo, hi, set))
 				continue;
-			part[k].lo = lo;
-			part[k].hi = hi;
-			part[k++].set = set;
+			part[k++] = (struct frames){ lo, hi, set };
 		}
-		for (unsigned j = 0; j < k; j++)
-			held = run_to_node(held, part[j].lo, part[j].hi, part[j].set);
-		if (held)
-			spin_unlock(&held->lock);
+		buddy_free_frames(part, k);
 	}
 	vm_event_add(VME_pgfree, pages);
 	irq_restore(flags);

@@ -36,7 +36,8 @@ class Row:
         self.extra = dict(word.split("=", 1) for word in extra)
         self.mem, _, self.nodes = mem.partition("/")
         self.budget = int(budget)
-        self.limit = max(60, 3 * self.budget)
+        # A guest that hangs is rare, a host that has much else to do is not.
+        self.limit = 60 + 5 * self.budget
         self.name, colon, rest = what.partition(":")
         self.what = rest.strip() if colon else what
         self.name = self.name.strip() if colon else kind

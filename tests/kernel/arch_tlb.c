@@ -330,7 +330,7 @@ static int many_spaces(void *arg)
 {
 	u32 *wrong = arg;
 
-	for (u64 i = 0; i < 150; i++) {
+	for (u64 i = 0; i < min(150u, 2400 / nr_cpus); i++) {
 		struct mm *mm = mm_create();
 		u64 mine = (u64)cpu_id() << 32 | i;
 
