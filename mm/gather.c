@@ -33,6 +33,7 @@
 struct table_batch {
 	struct rcu_head rcu;
 	struct page *first;
+	bool bulk;
 };
 
 static void range_reset(struct mmu_gather *g)
@@ -54,6 +55,7 @@ void gather_begin(struct mmu_gather *g, struct mm *mm, bool full_mm)
 	g->tail = NULL;
 	g->mark = 0;
 	g->lonely = 0;
+	g->bulk = false;
 	g->nr_pages = 0;
 	g->nr_tables = 0;
 	g->nr_bundle = 0;
@@ -158,20 +160,20 @@ static inline void give_way(void)
 }
 
 /* Up to n tables of the list; returns the next one. */
-static struct page *free_tables_up_to(struct page *p, unsigned n)
+static struct page *free_tables_up_to(struct page *p, unsigned n, bool bulk)
 {
 	while (p && n--) {
 		struct page *next = p->private;
 
-		pt_free_table_page(p);
+		pt_free_table_page(p, bulk);
 		p = next;
 	}
 	return p;
 }
 
-static void free_table_list(struct page *list)
+static void free_table_list(struct page *list, bool bulk)
 {
-	while ((list = free_tables_up_to(list, BATCH_SLOTS)))
+	while ((list = free_tables_up_to(list, BATCH_SLOTS, bulk)))
 		give_way();
 }
 
@@ -180,7 +182,7 @@ static void table_batch_free(struct rcu_head *head)
 {
 	struct table_batch *b = container_of(head, struct table_batch, rcu);
 
-	free_table_list(b->first);
+	free_table_list(b->first, b->bulk);
 	kfree(b);
 }
 
@@ -197,16 +199,17 @@ static void free_tables_of(struct mmu_gather *g)
 		b = kmalloc(sizeof(*b), GFP_NOWAIT);
 		if (b) {
 			b->first = list;
+			b->bulk = g->bulk;
 			call_rcu(&b->rcu, table_batch_free);
 			return;
 		}
 		synchronize_rcu();
 	}
-	free_table_list(list);
+	free_table_list(list, g->bulk);
 }
 
 /* Slots may stand for long runs: yields often enough. */
-static void free_runs(const u64 *slot, u32 n)
+static void free_runs(const u64 *slot, u32 n, bool bulk)
 {
 	while (n) {
 		u32 pages = run_pages(slot[0]), k = 1;
@@ -217,26 +220,29 @@ static void free_runs(const u64 *slot, u32 n)
 		while (k < n && pages + run_pages(slot[k]) <= GATHER_MAX_PAGES)
 #endif
 			pages += run_pages(slot[k++]);
-		free_page_runs(slot, k);
+		free_page_runs(slot, k, bulk);
 		slot += k;
 		n -= k;
 		give_way();
 	}
 }
 
-void gather_free_chain(struct gather_batch *b)
+void gather_free_chain(struct gather_batch *b, bool bulk)
 {
 	while (b) {
 		struct gather_batch *next = b->next;
 
 		vm_event_add(VME_gather_runs, b->nr);
 		if (b->runs) {
-			free_runs(b->slot, b->nr);
+			free_runs(b->slot, b->nr, bulk);
 		} else {
-			free_page_runs(b->slot, b->nr);
+			free_page_runs(b->slot, b->nr, bulk);
 			give_way();
 		}
-		free_kpages(b, 0);
+		if (bulk)
+			free_pages_bulk(virt_to_page(b), 0);
+		else
+			free_kpages(b, 0);
 		b = next;
 	}
 }
@@ -245,15 +251,16 @@ void gather_free_chain(struct gather_batch *b)
 static void free_gathered(struct mmu_gather *g)
 {
 	vm_event_add(VME_gather_pages, g->nr_pages);
+	g->bulk |= g->nr_pages >= GATHER_BULK;
 	gather_hand_off(g);
 	for (unsigned i = 0; i < g->nr_chains; i++) {
-		gather_free_chain(g->chain[i].first);
+		gather_free_chain(g->chain[i].first, g->bulk);
 		g->chain[i] = (struct gather_chain){ NULL, NULL };
 	}
 	g->tail = NULL;
 	if (g->nr_bundle) {
 		vm_event_add(VME_gather_runs, g->nr_bundle);
-		free_runs(g->bundle, g->nr_bundle);
+		free_runs(g->bundle, g->nr_bundle, g->bulk);
 		g->nr_bundle = 0;
 	}
 	g->nr_pages = 0;

@@ -28,6 +28,11 @@
 
 enum free_async { FREE_OFF, FREE_BATCH, FREE_NODE, FREE_ZAP };
 
+/*
+ * From so many on nothing is kept in the CPU's lists: they hold a few hundred, for the next process of the usual size.
+ */
+#define GATHER_BULK		4096
+
 /* A page full of slots. Once its chain is handed to a worker, the first one carries the work. */
 struct gather_batch {
 	struct gather_batch *next;
@@ -65,6 +70,7 @@ struct mmu_gather {
 	bool may_run;			/* vm.gather_runs, when it began */
 	u8 nr_chains;
 	bool async;			/* chains of `limit` pages go to workers */
+	bool bulk;			/* GATHER_BULK pages have been gathered at once */
 	u8 lonely;			/* batches to come in which no runs are looked for: the last one had none */
 
 	struct gather_run run;
@@ -157,8 +163,8 @@ bool gather_in_haste(const struct mm *mm);
 void gather_hand_off(struct mmu_gather *g);
 /** Wait for all workers; their time is charged to the current task. */
 void gather_join(struct mmu_gather *g);
-/** Free a flushed chain and its batches. Yields. */
-void gather_free_chain(struct gather_batch *b);
+/** Free a flushed chain and its batches; bulk: see free_page_runs(). Yields. */
+void gather_free_chain(struct gather_batch *b, bool bulk);
 #ifdef CONFIG_DEBUG
 /* atomic. Pages that workers freed, by node of the page and node of the CPU: tests reset it. */
 extern u32 free_async_nodes[][MAX_NODES];

@@ -121,7 +121,7 @@ static void free_chain_work(struct work *w)
 
 	race_point("gather:worker");
 	note_nodes(first);
-	gather_free_chain(first);	/* first is gone now, and the work item with it */
+	gather_free_chain(first, true);	/* first is gone now, and the work item with it */
 	atomic64_add((s64)(task_runtime_ns(current) - before), &g->worker_ns);
 	complete(&g->done);
 }

@@ -67,11 +67,12 @@ void mm_free(struct mm *mm)
 /* Nobody uses the address space any more: unmap everything, vma by vma, in one gather. */
 static void exit_mmap(struct mm *mm)
 {
+	/* What it leaves is a few tables, or all if it could not. */
+	bool parallel = free_async_policy() == FREE_ZAP && zap_parallel(mm);
 	struct mmu_gather g;
 
-	if (free_async_policy() == FREE_ZAP)
-		zap_parallel(mm);	/* what it leaves is a few tables, or all if it could not */
 	gather_begin(&g, mm, true);
+	g.bulk = parallel;
 	for (struct vma *vma = vma_first(mm), *next; vma; vma = next) {
 		next = vma_next(vma);
 		zap_range(&g, vma->start, vma->end);

@@ -36,6 +36,8 @@
 
 #define PCP_BATCH	64
 #define PCP_HIGH	256
+#define PCP_CRUMBS	16
+#define CRUMBS		0x3fu		/* orders of blocks smaller than a batch */
 #define PCP_SHUFFLE_ORDER 9
 #define PCP_MAX		(PCP_HIGH + (1 << PCP_SHUFFLE_ORDER))
 
@@ -141,6 +143,26 @@ static bool pcp_refill(struct pcp *pcp, unsigned nid, unsigned set)
 	return true;
 }
 
+/*
+ * A few single pages out of ZERO blocks smaller than a batch. Page tables leave them behind, in the middle of memory
+ * that is not zero, where they would be holes for ever: known-zero memory is used last, and then its largest blocks
+ * first.
+ */
+static bool pcp_refill_crumbs(struct pcp *pcp, unsigned nid)
+{
+	struct node *n = &nodes[nid];
+	unsigned long flags = node_lock(n);
+	unsigned i = 0;
+
+	while (i < PCP_CRUMBS && n->nonempty[ZERO] & CRUMBS) {
+		pcp_push(pcp, ZERO, buddy_take(n, nid, ZERO, 0), nid);
+		i++;
+	}
+	node_unlock(n, flags);
+	count_taken(nid, this_cpu()->mem_node, i);
+	return i;
+}
+
 static void pcp_drain(struct pcp *pcp, unsigned set, u32 keep)
 {
 	if (pcp->count[set] <= keep)
@@ -170,6 +192,10 @@ static struct page *pcp_alloc(unsigned nid, bool want_zero, unsigned *set)
 	*set = DIRTY;
 	if ((p = pcp_pop(pcp, DIRTY)))
 		return p;
+	if (want_zero && READ_ONCE(nodes[nid].nonempty[ZERO]) & CRUMBS && pcp_refill_crumbs(pcp, nid)) {
+		*set = ZERO;
+		return pcp_pop(pcp, ZERO);
+	}
 	if (READ_ONCE(nodes[nid].free[DIRTY]) && pcp_refill(pcp, nid, DIRTY))
 		return pcp_pop(pcp, DIRTY);
 	*set = ZERO;
@@ -407,38 +433,50 @@ static inline void run_check(u64 lo, u64 hi, unsigned set)
 #endif
 }
 
-/* Apart, so that its caller need not keep p in memory. */
-static noinline void free_to_node(struct page *p, unsigned set)
+/* What a block is about to be freed: which set it goes to. */
+static inline unsigned free_prepare(struct page *p, unsigned order)
 {
-	buddy_free_array(&p, 1, set);
-}
-
-void free_pages(struct page *p, unsigned order)
-{
-	unsigned set = page_flag(p, PG_ZERO) ? ZERO : DIRTY, nid;
-	unsigned long flags;
+	unsigned set = page_flag(p, PG_ZERO) ? ZERO : DIRTY;
 
 	free_check(p, order);
 	vm_event_add(VME_pgfree, 1ull << order);
 	if (set == DIRTY && !page_flag(p, PG_POISON))
 		for (u64 i = 0; i < 1ull << order; i++)
 			poison_fill(p + i);
-	if (order == 0) {
-		struct pcp *pcp;
+	return set;
+}
 
-		flags = irq_save();
-		pcp = this_cpu_ptr(&pcps);
-		if (unlikely(!pcp_push_home(pcp, set, &p, 1)))
-			free_to_node(p, set);
-		else if (unlikely(pcp->count[set] > PCP_HIGH))
-			pcp_drain(pcp, set, PCP_HIGH - PCP_BATCH);
-		irq_restore(flags);
-		return;
-	}
-	nid = page_node(p);
-	flags = node_lock(&nodes[nid]);
+static inline void free_to_node(struct page *p, unsigned order, unsigned set)
+{
+	unsigned nid = page_node(p);
+	unsigned long flags = node_lock(&nodes[nid]);
+
 	buddy_free(&nodes[nid], nid, page_to_pfn(p), order, set);
 	node_unlock(&nodes[nid], flags);
+}
+
+void free_pages_bulk(struct page *p, unsigned order)
+{
+	free_to_node(p, order, free_prepare(p, order));
+}
+
+void free_pages(struct page *p, unsigned order)
+{
+	unsigned set = free_prepare(p, order);
+	unsigned long flags;
+	struct pcp *pcp;
+
+	if (order) {
+		free_to_node(p, order, set);
+		return;
+	}
+	flags = irq_save();
+	pcp = this_cpu_ptr(&pcps);
+	if (unlikely(!pcp_push_home(pcp, set, &p, 1)))
+		free_to_node(p, 0, set);
+	else if (unlikely(pcp->count[set] > PCP_HIGH))
+		pcp_drain(pcp, set, PCP_HIGH - PCP_BATCH);
+	irq_restore(flags);
 }
 
 void free_kpages(void *va, unsigned order)
@@ -507,7 +545,7 @@ static inline bool run_to_pcp(struct pcp *pcp, u64 lo, u64 hi, unsigned set)
  */
 #define LOCKED_RUNS 32
 
-void free_page_runs(const u64 *runs, unsigned n)
+void free_page_runs(const u64 *runs, unsigned n, bool bulk)
 {
 	struct frames part[LOCKED_RUNS];
 	unsigned long flags = irq_save();
@@ -531,7 +569,7 @@ void free_page_runs(const u64 *runs, unsigned n)
 			}
 			pages += hi - lo;
 			run_check(lo, hi, set);
-			if (run_to_pcp(pcp, lo, hi, set))
+			if (!bulk && run_to_pcp(pcp, lo, hi, set))
 				continue;
 			part[k++] = (struct frames){ lo, hi, set };
 		}

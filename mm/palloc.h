@@ -67,12 +67,16 @@ static inline u32 run_flags(u64 run)
 	return run >> 17 & RUN_FLAGS;
 }
 
+/** As free_pages(), but not into this CPU's lists: one of many, see free_page_runs(). Any context. */
+void free_pages_bulk(struct page *p, unsigned order);
+
 /**
  * free_page_runs() - free n runs of pages that nobody refers to any more (but for RUN_HELD). Long runs go back as the
- * largest blocks they form, as many as possible under one lock hold; single pages go to this CPU's lists while those
- * have room. Any context.
+ * largest blocks they form, as many as possible under one lock hold; short ones go to this CPU's lists while those have
+ * room, unless they are part of a bulk: much more than the lists are for, of which what stayed there would only be
+ * holes in everybody's memory. Any context.
  */
-void free_page_runs(const u64 *runs, unsigned n);
+void free_page_runs(const u64 *runs, unsigned n, bool bulk);
 
 /** For code that wants addresses: zeroed or not by gfp. NULL. */
 void *alloc_kpages(unsigned order, unsigned gfp);

@@ -28,11 +28,15 @@ pte_t *pt_alloc_table(struct mm *mm, int level, unsigned gfp)
 	return page_to_virt(p);
 }
 
-void pt_free_table_page(struct page *p)
+void pt_free_table_page(struct page *p, bool bulk)
 {
 	p->link[0] = 0;
 	stretch_freed(1);
-	free_pages(p, page_order(p));	/* still PG_ZERO: goes back as known zero */
+	/* Still PG_ZERO: goes back as known zero. */
+	if (bulk)
+		free_pages_bulk(p, page_order(p));
+	else
+		free_pages(p, page_order(p));
 	vm_event(VME_pte_table_free);
 }
 
@@ -41,7 +45,7 @@ void pt_free_table(struct mm *mm, pte_t *table, int level)
 	struct page *p = virt_to_page(table);
 
 	atomic64_sub((s64)(PAGE_SIZE << page_order(p)), &mm->table_bytes);
-	pt_free_table_page(p);
+	pt_free_table_page(p, false);
 }
 
 static inline pte_t *table_of(pte_t e)

@@ -19,9 +19,10 @@ void zap_range(struct mmu_gather *g, uintptr_t start, uintptr_t end);
 void free_tables(struct mmu_gather *g, uintptr_t start, uintptr_t end, uintptr_t floor, uintptr_t ceiling);
 
 /**
- * vm.free_async=zap: unhook and free most of a dying mm with the help of other CPUs; or nothing, if that does not pay.
+ * vm.free_async=zap: unhook and free most of a dying mm with the help of other CPUs. False: nothing was done, because
+ * that would not pay, or memory is short. Sleeps.
  */
-void zap_parallel(struct mm *mm);
+bool zap_parallel(struct mm *mm);
 extern unsigned zap_helper_pages;		/* for tests */
 /* gather_async.c */
 unsigned free_async_policy(void);

@@ -97,6 +97,7 @@ static void zap_units(struct parallel_zap *pz)
 
 	gather_begin(&g, pz->mm, true);
 	g.async = false;
+	g.bulk = true;
 	g.limit = min(g.limit, (u32)GATHER_MAX_PAGES);
 	while (take_unit(pz, &start, &end)) {
 		if (start != end) {
@@ -132,17 +133,17 @@ static void leave_everywhere(struct mm *mm)
 	flush_tlb_dying(mm, false);
 }
 
-void zap_parallel(struct mm *mm)
+bool zap_parallel(struct mm *mm)
 {
 	unsigned n = (unsigned)min((u64)min(nr_cpus - 1, MAX_HELPERS), mm_rss(mm) / zap_helper_pages), started = 0;
 	struct parallel_zap *pz;
 
 	if (!n || !free_workqueue())
-		return;
+		return false;
 	pz = gather_in_haste(mm) ? NULL : kmalloc(sizeof(*pz), GFP_NOWAIT | GFP_NOWARN);
 	if (!pz) {
 		vm_event(VME_free_async_inline_fallback);
-		return;
+		return false;
 	}
 	leave_everywhere(mm);
 	pz->mm = mm;
@@ -161,7 +162,7 @@ void zap_parallel(struct mm *mm)
 	}
 	zap_units(pz);
 #ifdef BREAK_ZAP_NO_JOIN
-	return;
+	return true;
 #endif
 	for (unsigned i = 0; i < n; i++)
 		started += !cancel_work_sync(&pz->helpers[i].work);
@@ -170,4 +171,5 @@ void zap_parallel(struct mm *mm)
 		wait_for_completion(&pz->done);
 	current->lent_ns += (u64)atomic64_read(&pz->helper_ns);
 	kfree(pz);
+	return true;
 }

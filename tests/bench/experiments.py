@@ -184,6 +184,21 @@ EXPERIMENTS = [
         }],
     },
     EXIT | {
+        "name": "exit.aged",
+        "title": "exit, instructions of all CPUs, of memory that many exits have been through",
+        "mode": "icount",
+        "vary": {"cpus": [4], "vm.gather_runs": [0, 1], "vm.free_async": POLICIES},
+        "sizes": ["256M"],
+        "samples": 12,
+        "plots": [{
+            "title": "what all CPUs do, a page",
+            "bars": ["vm.gather_runs"],
+            "parts": [("freeing", "free"), ("the rest", "total", "free")],
+            "per": "pages",
+            "unit": "instructions a page",
+        }],
+    },
+    EXIT | {
         "name": "exit.stretch",
         "title": "exit of 4 GiB: the longest stretch without a yield",
         "mode": "icount",

@@ -14,7 +14,6 @@
 #include "mm/slab.h"
 #include "tests/kernel/ktest.h"
 
-
 /* ---- IPI calls ---- */
 
 static u32 hits;

@@ -287,7 +287,7 @@ static void free_slots(struct page **pages, unsigned n)
 
 	for (unsigned i = 0; i < n; i++)
 		slots[i] = page_run(page_to_pfn(pages[i]), 1, page_flag(pages[i], PG_ZERO) ? RUN_ZERO : 0);
-	free_page_runs(slots, n);
+	free_page_runs(slots, n, false);
 }
 
 /* A page of another node never goes on this CPU's stack: its node has it at once, and a local one is next. */
@@ -399,7 +399,7 @@ static void free_over_edge(struct page *below, struct page *above, u64 edge, boo
 	}
 	if (!slots)
 		runs[0] = page_run(lo, n, (u32)flags);
-	free_page_runs(runs, slots ? n : 1);
+	free_page_runs(runs, slots ? n : 1, slots);
 	drain_pcp();
 	KT_EQ(node_free_pages(a) - free_below, edge - lo);
 	KT_EQ(node_free_pages(b) - free_above, hi - edge);

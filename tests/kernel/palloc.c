@@ -352,6 +352,49 @@ static unsigned make_runs(unsigned n, bool merge)
 	return k;
 }
 
+static bool is_one_of(const struct page *p, struct page **of, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++)
+		if (of[i] == p)
+			return true;
+	return false;
+}
+
+/*
+ * Known-zero pages whose neighbours are in use, as page tables leave them behind: they come next, before anything is
+ * cleared and before large blocks are broken up.
+ */
+KTEST(palloc, crumbs_of_zero_memory_are_used)
+{
+	static struct page *crumbs[SINGLES / 2], *got[SINGLES / 2];
+	unsigned n = get_singles(SINGLES, GFP_KERNEL | GFP_ZERO | GFP_TRACKED), k = 0, found = 0;
+	unsigned long flags;
+
+	KT_EQ(n, SINGLES);
+	sort(pages, n, sizeof(pages[0]), by_frame);
+	drain_pcp();
+	flags = irq_save();	/* no other CPU's stacks, and nobody else on this one's */
+	for (unsigned i = 0; i + 1 < n; i++)
+		if (page_to_pfn(pages[i]) % 2 == 0 && pages[i + 1] == pages[i] + 1 &&
+		    page_node(pages[i]) == this_cpu()->mem_node)
+			crumbs[k++] = pages[i];
+	for (unsigned i = 0; i < k; i++)
+		free_pages_bulk(crumbs[i], 0);
+	for (unsigned i = 0; i < k; i++) {
+		got[i] = alloc_page(GFP_NOWAIT | GFP_ZERO);
+		found += got[i] && is_one_of(got[i], crumbs, k);
+	}
+	irq_restore(flags);
+	KT_EXPECT(k > SINGLES / 8);
+	KT_EQ(found, k);
+	for (unsigned i = 0; i < k; i++)
+		if (got[i])
+			free_page(got[i]);
+	for (unsigned i = 0; i < n; i++)
+		if (!is_one_of(pages[i], crumbs, k))
+			free_page(pages[i]);
+}
+
 KTEST(palloc, bulk_free)
 {
 	struct prng rng;
@@ -386,7 +429,7 @@ KTEST(palloc, bulk_free)
 				}
 				atomic64_sub(PAGE_REF_ONE, &pages[i]->state);
 			}
-			free_page_runs(runs, make_runs(n, s % 2));
+			free_page_runs(runs, make_runs(n, s % 2), s % 3 == 0);
 			KT_EQ(nr_free_pages(), free);
 			if (how != MIXED)
 				expect_lists(&before);

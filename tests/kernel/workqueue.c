@@ -13,7 +13,6 @@
 #include "lib/err.h"
 #include "tests/kernel/ktest.h"
 
-
 static u32 runs, inside, most_inside, bad;
 
 static void reset(void)

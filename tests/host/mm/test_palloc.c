@@ -129,7 +129,7 @@ static void free_bulk(struct run *r)
 		else
 			runs[n++] = page_run(pfn, 1, flags);
 	}
-	free_page_runs(runs, n);
+	free_page_runs(runs, n, chance(r, 50));
 }
 
 void test_palloc(struct run *r)
