@@ -24,6 +24,7 @@ struct itimers {
 	u64 expires;			/* t. clock_ns; 0: not running */
 	u64 interval;			/* t. ns; 0: once */
 	bool fired;			/* t. expired, SIGALRM not yet sent */
+	bool sending;			/* t. the work is about to send it, whatever becomes of the timer */
 };
 
 struct itimerval_k {
@@ -51,7 +52,7 @@ static void itimer_work(struct work *work)
 	bool fired;
 
 	spin_lock_irq(&it->lock);
-	fired = it->fired;
+	fired = it->sending = it->fired;
 	it->fired = false;
 	if (fired && it->interval) {
 		u64 now = clock_ns();
@@ -64,8 +65,12 @@ static void itimer_work(struct work *work)
 		it->expires = 0;
 	}
 	spin_unlock_irq(&it->lock);
-	if (fired)
-		(void)send_signal_process(it->proc, SIGALRM, NULL);
+	if (!fired)
+		return;
+	(void)send_signal_process(it->proc, SIGALRM, NULL);
+	spin_lock_irq(&it->lock);
+	it->sending = false;
+	spin_unlock_irq(&it->lock);
 }
 
 /* The process's timers, made on first use. ERR_PTR. */
@@ -93,6 +98,7 @@ static struct itimers *get_itimers(struct process *p)
 static int set_real(u64 value, u64 interval, u64 *old_value, u64 *old_interval)
 {
 	struct itimers *it;
+	bool sending;
 	u64 now;
 
 	*old_value = *old_interval = 0;
@@ -114,7 +120,11 @@ static int set_real(u64 value, u64 interval, u64 *old_value, u64 *old_interval)
 		timer_start(&it->timer, it->expires);
 	else
 		timer_cancel(&it->timer);
+	sending = it->sending;
 	spin_unlock_irq(&it->lock);
+	/* The old timer's signal comes before the call returns, or not at all. */
+	if (sending)
+		flush_work(&it->work);
 	return 0;
 }
 

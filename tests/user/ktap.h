@@ -15,6 +15,7 @@
 #pragma once
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
@@ -170,12 +171,77 @@ static inline int ktap_scale(int n)
 	return scaled < 1 ? 1 : (int)scaled;
 }
 
+/*
+ * Another round, of n (scaled)? Where CPUs wait for each other, a host that is slow to let the other one run makes each
+ * round slow: after three seconds (scaled) they have been enough. Any thread of the case.
+ */
+static inline bool another(int round, int n)
+{
+	static uint64_t begin;
+	uint64_t none = 0, now = now_ns();
+
+	__atomic_compare_exchange_n(&begin, &none, now, false, __ATOMIC_RELAXED, __ATOMIC_RELAXED);
+	return round < ktap_scale(n) && now < begin + (uint64_t)ktap_scale(3000) * 1000000;
+}
+
 static inline void msleep(int ms)
 {
 	struct timespec ts = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L };
 
 	while (nanosleep(&ts, &ts) && errno == EINTR)
 		;
+}
+
+/*
+ * One turn of a loop that waits for others, mostly without sleeping. While a host holds a CPU up, the time is charged to
+ * whoever is on it: all others that only yield would first get as much each.
+ */
+static inline void let_others_run(void)
+{
+	static __thread unsigned int turns;
+
+	if (++turns % 64)
+		sched_yield();
+	else
+		msleep(1);
+}
+
+/* What is not there by then never comes: a host that is busy may hold a CPU up for seconds. */
+#define KTAP_PATIENCE 15000000000u
+
+/* Wait for cond, that long at most: whether it is true in the end. The last look comes after the time was up. */
+#define within(ns, cond) \
+	({ \
+		uint64_t ktap_end = now_ns() + (ns); \
+		bool ktap_over = false, ktap_true; \
+		while (!(ktap_true = (cond)) && !ktap_over) { \
+			msleep(1); \
+			ktap_over = now_ns() > ktap_end; \
+		} \
+		ktap_true; \
+	})
+
+#define eventually(cond) within(KTAP_PATIENCE, cond)
+
+/* The state letter of a thread (tid 0: of the process), as in /proc/PID/stat; 0 if there is none. */
+static inline char ktap_state_of(pid_t pid, pid_t tid)
+{
+	char path[64], buf[512], *p;
+
+	if (tid)
+		snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", (int)pid, (int)tid);
+	else
+		snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	if (proc_read(path, buf, sizeof(buf)) < 0)
+		return 0;
+	p = strrchr(buf, ')');
+	return p ? p[2] : 0;
+}
+
+/* Wait until it sleeps in a call that a signal would interrupt, which is what others do not notice otherwise. */
+static inline bool falls_asleep(pid_t pid)
+{
+	return eventually(ktap_state_of(pid, 0) == 'S');
 }
 
 /* The wait status of a child, -1 if it could not be had. */
@@ -297,10 +363,10 @@ static inline int ktap_run_child(const struct ktap_case *c, unsigned int limit)
 
 #define KTAP_BALANCE "/proc/exeunt/balance"
 
-/* Free memory in KiB, what CPUs, slab caches and the cache of kernel stacks keep included where the kernel tells. */
+/* Free memory in KiB, what CPUs and slab caches keep included where the kernel tells. */
 static inline uint64_t ktap_memory(void)
 {
-	static const char *const keys[] = { "free_pages", "slab_pages", "kstack_cache_pages" };
+	static const char *const keys[] = { "free_pages", "slab_pages" };
 	uint64_t pages = 0, value;
 	char buf[1024];
 
@@ -312,25 +378,22 @@ static inline uint64_t ktap_memory(void)
 	return pages * (page_bytes() / 1024);
 }
 
-/* What may be missing at the end of a suite, in KiB: less where the cache of kernel stacks is known. */
+/*
+ * What may be missing at the end of a suite, in KiB: page tables and numbers that the kernel keeps, and on each CPU the
+ * stacks of two workers more, which stay once there was work for them.
+ */
 static inline uint64_t ktap_tolerance(void)
 {
-	uint64_t value;
-
-	return proc_file_value(KTAP_BALANCE, "kstack_cache_pages", &value) ? 512 : 6 * 1024;
+	return 512 + 32 * (uint64_t)cpus_online();
 }
 
-/* Is the memory back to what it was, but for the tolerance? Waits for it for a while. */
+/* Is the memory back to what it was, but for the tolerance? Waits for it. */
 static inline bool ktap_balanced(uint64_t before, uint64_t tolerance)
 {
 	uint64_t after = 0;
 
-	for (int i = 0; i < 100; i++) {
-		after = ktap_memory();
-		if (after + tolerance >= before)
-			return true;
-		msleep(10);
-	}
+	if (eventually((after = ktap_memory()) + tolerance >= before))
+		return true;
 	diag("free memory: %llu KiB before, %llu KiB after", (unsigned long long)before, (unsigned long long)after);
 	return false;
 }
@@ -343,14 +406,11 @@ static inline uint64_t ktap_processes(void)
 	return proc_file_value(KTAP_BALANCE, "processes", &n) ? n : 0;
 }
 
-/* No process may be left behind. Waits for a while. */
+/* No process may be left behind. Waits until they are gone. */
 static inline bool ktap_processes_gone(uint64_t before)
 {
-	for (int i = 0; i < 100; i++) {
-		if (ktap_processes() <= before)
-			return true;
-		msleep(10);
-	}
+	if (eventually(ktap_processes() <= before))
+		return true;
 	diag("processes: %llu before, %llu after", (unsigned long long)before, (unsigned long long)ktap_processes());
 	return false;
 }

@@ -87,7 +87,7 @@ static void run(enum expected expected, const char *what)
 
 	if (pid == 0) {
 		dup2(open("/dev/null", O_WRONLY), 2);
-		alarm(expected == ANY ? 1 : 5);
+		alarm(expected == ANY ? 1 : 15);
 		execl(path, "t_elf", "--child", (char *)NULL);
 		/* The codes of errors that make sense here. */
 		_exit(errno == ENOEXEC			  ? 101

@@ -79,7 +79,7 @@ static void end_of_file_wakes(void)
 		close(wr);
 		_exit((int)read(rd, &c, 1));
 	}
-	msleep(10);
+	CHECK(falls_asleep(pid));
 	close(wr);
 	CHECK_EXIT(pid, 0);
 }
@@ -115,7 +115,7 @@ static void broken_pipe_wakes_the_writer(void)
 			if (write(wr, big, sizeof(big)) < 0)
 				_exit(errno == EPIPE ? 0 : 1);
 	}
-	msleep(10);
+	CHECK(falls_asleep(pid));
 	close(rd);
 	CHECK_EXIT(pid, 0);
 }
@@ -450,7 +450,7 @@ static void poll_states(void)
 static void poll_wakes(void)
 {
 	struct pollfd p[3];
-	pid_t pid;
+	pid_t me = getpid(), pid;
 
 	for (int i = 0; i < 3; i++) {
 		open_pipe(0);
@@ -458,11 +458,9 @@ static void poll_wakes(void)
 		p[i].events = POLLIN;
 	}
 	pid = must_fork();
-	if (pid == 0) {
-		msleep(10);
-		_exit(write(wr, "x", 1) != 1);
-	}
-	CHECK_EQ(poll(p, 3, 5000), 1);
+	if (pid == 0)
+		_exit(!falls_asleep(me) || write(wr, "x", 1) != 1);
+	CHECK_EQ(poll(p, 3, 100000), 1);
 	CHECK(p[0].revents == 0 && p[1].revents == 0 && p[2].revents == POLLIN);
 	CHECK_EXIT(pid, 0);
 }

@@ -65,9 +65,10 @@ static void each_thread_has_its_own(void)
 	enum { N = 4 };
 	pthread_t t[N];
 	cpu_set_t one;
+	int cpu = sched_getcpu();
 
 	CPU_ZERO(&one);
-	CPU_SET(0, &one);
+	CPU_SET(cpu, &one);
 	CHECK_EQ(sched_setaffinity(0, sizeof(one), &one), 0);
 	for (long i = 0; i < N; i++)
 		t[i] = start(keeps_its_own, (void *)(i + 1));

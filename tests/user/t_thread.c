@@ -80,9 +80,7 @@ static void detach(void)
 {
 	for (int i = 0; i < 50; i++)
 		CHECK_EQ(pthread_detach(start(detached, NULL)), 0);
-	for (int i = 0; i < 2000 && detached_done < 50; i++)
-		msleep(1);
-	CHECK_EQ(detached_done, 50);
+	CHECK(eventually(detached_done == 50));
 }
 
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
@@ -183,10 +181,12 @@ static void conditions(void)
 }
 
 static volatile bool go;
+static volatile int at_condition;	/* who has seen it counted, with the mutex free, waits there */
 
 static void *wait_for_go(void *arg)
 {
 	pthread_mutex_lock(&mutex);
+	at_condition++;
 	while (!go)
 		pthread_cond_wait(&not_empty, &mutex);
 	counter++;
@@ -200,7 +200,7 @@ static void broadcast(void)
 
 	for (int i = 0; i < 16; i++)
 		t[i] = start(wait_for_go, NULL);
-	msleep(10);
+	CHECK(eventually(at_condition == 16));
 	pthread_mutex_lock(&mutex);
 	go = true;
 	pthread_cond_broadcast(&not_empty);
@@ -422,14 +422,12 @@ static void signals_to_threads(void)
 	while (!waiting_tid)
 		msleep(1);
 	CHECK_EQ(pthread_kill(t, SIGUSR1), 0);
-	for (int i = 0; i < 1000 && !handled_in; i++)
-		msleep(1);
+	CHECK(eventually(handled_in));
 	CHECK_EQ(handled_in, waiting_tid);
 	/* To the process: this thread blocks it, so the other takes it. */
 	handled_in = 0;
 	CHECK_EQ(kill(getpid(), SIGUSR1), 0);
-	for (int i = 0; i < 1000 && !handled_in; i++)
-		msleep(1);
+	CHECK(eventually(handled_in));
 	CHECK_EQ(handled_in, waiting_tid);
 	released = true;
 	join(t);

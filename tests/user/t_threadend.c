@@ -4,6 +4,7 @@
  */
 /* ktap: smp */
 #define _GNU_SOURCE
+#include <dirent.h>
 #include <pthread.h>
 #include <sys/syscall.h>
 
@@ -54,6 +55,20 @@ static void *lock_forever(void *arg)
 	return arg;
 }
 
+/* Threads of this process that sleep. */
+static int sleepers(void)
+{
+	DIR *d = opendir("/proc/self/task");
+	struct dirent *e;
+	int n = 0;
+
+	while (d && (e = readdir(d)))
+		n += atoi(e->d_name) > 0 && ktap_state_of(getpid(), atoi(e->d_name)) == 'S';
+	if (d)
+		closedir(d);
+	return n;
+}
+
 /* Threads that are blocked in every way, and one that runs. */
 static void start_all_kinds(void)
 {
@@ -64,7 +79,8 @@ static void start_all_kinds(void)
 	start(spin_forever, NULL);
 	start(read_forever, NULL);
 	start(lock_forever, NULL);
-	msleep(5);
+	if (!eventually(sleepers() == 3))
+		_exit(97);
 }
 
 static void exit_takes_all_threads(void)
@@ -89,13 +105,15 @@ static void exit_takes_all_threads(void)
 
 static void signal_takes_all_threads(void)
 {
+	volatile int *ready = shared_memory(4096);
 	pid_t pid = must_fork();
 
 	if (pid == 0) {
 		start_all_kinds();
+		*ready = 1;
 		sleep_forever(NULL);
 	}
-	msleep(20);
+	CHECK(eventually(*ready));
 	CHECK_EQ(kill(pid, SIGKILL), 0);
 	CHECK_KILLED(pid, SIGKILL);
 }
