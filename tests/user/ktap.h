@@ -193,7 +193,7 @@ static inline void msleep(int ms)
 }
 
 /*
- * One turn of a loop that waits for others, mostly without sleeping. While a host holds a CPU up, the time is charged to
+ * One turn of a loop that waits for others, mostly without sleeping. While a host holds a CPU up, time is charged to
  * whoever is on it: all others that only yield would first get as much each.
  */
 static inline void let_others_run(void)
