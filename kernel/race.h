@@ -7,6 +7,8 @@
  */
 #include "lib/types.h"
 
+struct task;
+
 #ifdef CONFIG_DEBUG
 void race_point_hit(const char *name);
 extern u32 race_armed;
@@ -20,6 +22,8 @@ extern u32 race_armed;
  * clock_ns; 0 or -ETIMEDOUT.
  */
 void race_arm(const char *name);
+/** The same, for a point that anybody may come by, interrupts too: only t is held. */
+void race_arm_for(const char *name, struct task *t);
 int race_wait(u64 deadline);
 void race_release(void);
 /** Whoever is held goes on, and the next point is armed before: so it can hold the same thread there. */

@@ -577,27 +577,42 @@ static bool between_items(struct pool *p)
 	return found;
 }
 
+/* What it finds is soon an item or nothing. */
+static void settle_pool(struct pool *p)
+{
+	while (between_items(p))
+		sleep_ns(100 * NSEC_PER_USEC);
+}
+
 static void trim_pool(struct pool *p)
 {
 	struct worker *k;
 
-	/* What it finds is soon an item or nothing: until then one cannot tell who is one too many. */
-	while (between_items(p))
-		sleep_ns(100 * NSEC_PER_USEC);
+	settle_pool(p);		/* until then one cannot tell who is one too many */
 	while ((k = surplus_worker(p))) {
 		kthread_stop(k->task);
 		kfree(k);
 	}
 }
 
-void workqueue_trim(void)
+static void for_each_pool(void (*fn)(struct pool *))
 {
 	for (unsigned pri = 0; pri < 2; pri++) {
 		for (unsigned cpu = 0; cpu < nr_cpus; cpu++)
-			trim_pool(bound_pools[cpu][pri]);
+			fn(bound_pools[cpu][pri]);
 		for (unsigned node = 0; node < nr_nodes; node++)
-			trim_pool(unbound_pools[node][pri]);
+			fn(unbound_pools[node][pri]);
 	}
+}
+
+void workqueue_settle(void)
+{
+	for_each_pool(settle_pool);
+}
+
+void workqueue_trim(void)
+{
+	for_each_pool(trim_pool);
 }
 
 void workqueue_fail_creation(bool fail)

@@ -42,6 +42,8 @@ bool flush_work(struct work *w);
 bool cancel_work_sync(struct work *w);
 /** Idle workers beyond one per pool end, and their memory is given back (tests, memory shortage). Sleeps. */
 void workqueue_trim(void);
+/** Workers that were between two items, or making another worker, are not any more. For tests. Sleeps. */
+void workqueue_settle(void);
 /** For tests: creating workers fails, so only rescuers make progress. */
 void workqueue_fail_creation(bool fail);
 

@@ -139,6 +139,7 @@ static void tlb_flush(struct mmu_gather *g)
 {
 	if (g->start >= g->end && !g->tables)
 		return;
+	race_point("gather:before-flush");
 	vm_event(VME_gather_flushes);
 #ifndef BREAK_GATHER_NO_FLUSH
 	if (g->full_mm)
@@ -301,7 +302,6 @@ void gather_flush(struct mmu_gather *g)
 #ifdef BREAK_GATHER_EARLY_HAND_OFF
 	gather_hand_off(g);
 #endif
-	race_point("gather:before-flush");
 	tlb_flush(g);
 	free_gathered(g);
 	cond_resched();

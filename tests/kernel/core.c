@@ -124,53 +124,60 @@ KTEST(timer, cancel)
 
 struct spinner {
 	u32 stop;
-	u64 runtime[2];
-	u64 lost;	/* the longest time between two looks at the clock: the vCPU did not run */
-	u32 nr;
+	u32 nr;		/* that run */
 };
 
 static int spin(void *arg)
 {
 	struct spinner *s = arg;
-	u32 me = __atomic_fetch_add(&s->nr, 1, __ATOMIC_SEQ_CST);
 
-	u64 now, last = clock_ns();
-
-	if (me == 1)
+	if (s->nr)
 		sched_set_nice(current, 5);
+	WRITE_ONCE(s->nr, s->nr + 1);
 	while (!READ_ONCE(s->stop)) {
-		bool switched = cond_resched();
-
+		cond_resched();
 		cpu_relax();
-		now = clock_ns();
-		if (!switched && now - last > s->lost)
-			WRITE_ONCE(s->lost, now - last);
-		last = now;
 	}
-	s->runtime[me & 1] = task_runtime_ns(current);
 	return 0;
 }
 
+static struct task *spinner(struct spinner *s, const char *name)
+{
+	u32 before = READ_ONCE(s->nr);
+	struct task *t = kthread_run_on(0, spin, s, "%s", name);
+
+	while (!IS_ERR(t) && READ_ONCE(s->nr) == before)
+		sleep_ns(NSEC_PER_MSEC);
+	return t;
+}
+
 /*
- * Two threads on one CPU, nice 0 and 5: the ratio of weights is 3.05. Host time that the vCPU loses is charged to
- * one of them, and made up for later unless the test ends first.
+ * Two threads on one CPU, nice 0 and 5: the ratio of weights is 3.05. They are level when the second one runs for the
+ * first time, which is where this begins to count. Host time that the vCPU loses afterwards is charged to one of them,
+ * and the other one gets it back: that may take a while.
  */
 KTEST(sched, fairness_by_nice)
 {
 	struct spinner s = { 0 };
-	struct task *a = kthread_run_on(0, spin, &s, "nice0"), *b;
+	struct task *a = spinner(&s, "nice0"), *b = spinner(&s, "nice5");
+	u64 ran_a, ran_b, since_a, since_b, end = SOON;
+	bool fair;
 
-	KT_ASSERT(!IS_ERR(a));
-	while (!READ_ONCE(s.nr))
-		sleep_ns(NSEC_PER_MSEC);
-	b = kthread_run_on(0, spin, &s, "nice5");
-	KT_ASSERT(!IS_ERR(b));
-	sleep_ns(400 * NSEC_PER_MSEC);
+	KT_ASSERT(!IS_ERR(a) && !IS_ERR(b));
+	since_a = task_runtime_ns(a);
+	since_b = task_runtime_ns(b);
+	do {
+		sleep_ns(20 * NSEC_PER_MSEC);
+		ran_a = task_runtime_ns(a) - since_a;
+		ran_b = task_runtime_ns(b) - since_b;
+		fair = 2 * ran_a > 3 * ran_b && ran_a < 8 * ran_b;
+	} while ((ran_a + ran_b < 400 * NSEC_PER_MSEC || !fair) && clock_ns() < end);
 	WRITE_ONCE(s.stop, 1);
 	kthread_stop(a);
 	kthread_stop(b);
-	KT_EXPECT(2 * (s.runtime[0] + s.lost) > 3 * (s.runtime[1] - min(s.lost, s.runtime[1])));
-	KT_EXPECT(s.runtime[0] - min(s.lost, s.runtime[0]) < 8 * (s.runtime[1] + s.lost));
+	if (!fair)
+		kt_fail(__FILE__, __LINE__, "nice 0 ran for %llu ms, nice 5 for %llu ms", ran_a / NSEC_PER_MSEC,
+			ran_b / NSEC_PER_MSEC);
 }
 
 static int where_am_i(void *arg)
@@ -234,11 +241,20 @@ KTEST(sched, sleep_lasts)
 
 static int never_yields(void *arg)
 {
-	u64 end = clock_ns() + 2 * NSEC_PER_SEC;
+	u64 last = clock_ns(), ran = 0;
 
 	watchdog_set_no_yield(true);
-	while (clock_ns() < end)
+	/*
+	 * For two seconds, of which the watchdog needs most of one. When the host does not run this CPU it can not
+	 * look.
+	 */
+	while (ran < 2 * NSEC_PER_SEC) {
+		u64 now = clock_ns();
+
+		ran += min(now - last, NSEC_PER_MSEC);
+		last = now;
 		cond_resched();
+	}
 	watchdog_set_no_yield(false);
 	return 0;
 }
@@ -407,7 +423,7 @@ struct shared {
 	u32 alive;
 };
 static struct shared *published;
-static u32 rcu_bad, rcu_stop, rcu_freed;
+static u32 rcu_bad, rcu_stop, rcu_freed, rcu_begun;
 
 static void shared_free(struct rcu_head *head)
 {
@@ -420,6 +436,7 @@ static void shared_free(struct rcu_head *head)
 
 static int rcu_reader(void *arg)
 {
+	__atomic_fetch_add(&rcu_begun, 1, __ATOMIC_RELAXED);
 	while (!READ_ONCE(rcu_stop)) {
 		struct shared *s;
 
@@ -442,9 +459,12 @@ KTEST(rcu, readers_keep_their_object)
 	unsigned n = min(nr_cpus, 8u);
 	u32 published_count = 0;
 
-	rcu_bad = rcu_stop = rcu_freed = 0;
-	for (unsigned i = 0; i < n; i++)
+	rcu_bad = rcu_stop = rcu_freed = rcu_begun = 0;
+	for (unsigned i = 0; i < n; i++) {
 		readers[i] = kthread_run_on(i, rcu_reader, NULL, "reader");
+		while (!IS_ERR(readers[i]) && READ_ONCE(rcu_begun) <= i)
+			sleep_ns(100 * NSEC_PER_USEC);
+	}
 	for (int i = 0; i < 40; i++) {
 		struct shared *s = kmalloc(sizeof(*s), GFP_KERNEL), *old = published;
 

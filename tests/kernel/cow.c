@@ -521,7 +521,7 @@ KTEST_MM(cow, fork_while_threads_write)
 	kt_crowd_start(&crowd, n, keep_writing, &w);
 	for (int round = 0; round < 60; round++) {
 		struct mm *child = mm_dup(current->mm);
-		u64 first[8], end = clock_ns() + 3 * NSEC_PER_MSEC;
+		u64 first[8], end = SOON;
 		u32 turns = READ_ONCE(w.turns);
 
 		if (IS_ERR(child))
@@ -532,6 +532,7 @@ KTEST_MM(cow, fork_while_threads_write)
 			sched_yield();
 			cpu_relax();
 		}
+		KT_EXPECT(READ_ONCE(w.turns) != turns);
 		for (unsigned i = 0; i < 2 * n; i++)
 			KT_EXPECT(first[i] != KT_NOTHING && page_word_in(child, w.va + i * PAGE_SIZE) == first[i]);
 		for (unsigned i = 0; i < n; i++)

@@ -178,8 +178,8 @@ void quiet_begin(void)
 	(void)take_away(MUNMAP, PAGES, true);
 	(void)take_away(EXIT, PAGES, true);
 	workqueue_fail_creation(true);
-	/* Whoever was making one has come to an end. */
 	flush_workqueue(free_workqueue());
+	workqueue_settle();	/* whoever was making one has come to an end, too */
 	(void)take_away(EXIT, 700, true);
 }
 
@@ -370,6 +370,7 @@ KTEST_MM(free_async, helpers_that_never_start)
 	kt_set("vm.free_async_threshold", "16384");	/* what is left for the serial pass goes to nobody either */
 	s = take_away(EXIT, MANY, true);
 	KT_EQ(s.zaps, 1);
+	KT_EQ(s.works, 0);
 	KT_EQ(s.pages, MANY);
 	KT_EQ(s.free, 0);
 	open_gate(2);

@@ -134,36 +134,33 @@ KTEST_MM(free_async_bounds, tables_in_short_stretches)
 	mmput(mm);
 }
 
-static struct {
-	struct page *page[4096];
-	u8 order[4096];
-	unsigned n;
-} taken;
+static struct page *taken;	/* linked by private */
 
 /* All but the reserve. What was never written stays so. */
 static void take_memory(void)
 {
 	bool zero = nr_zero_pages() > nr_free_pages() / 2;
 
-	taken.n = 0;
+	drain_pcp();
 	for (int order = MAX_ORDER; order >= 0; order--) {
 		struct page *p;
 
-		while (taken.n < ARRAY_SIZE(taken.page) &&
-		       (p = alloc_pages((unsigned)order, GFP_NOWAIT | (zero ? GFP_ZERO | GFP_TRACKED : 0)))) {
+		while ((p = alloc_pages((unsigned)order, GFP_NOWAIT | (zero ? GFP_ZERO | GFP_TRACKED : 0)))) {
 			if (!zero)
 				page_set_flag(p, PG_POISON);
-			taken.order[taken.n] = (u8)order;
-			taken.page[taken.n++] = p;
+			p->private = taken;
+			taken = p;
 		}
 	}
 }
 
 static void give_memory_back(void)
 {
-	while (taken.n) {
-		taken.n--;
-		free_pages(taken.page[taken.n], taken.order[taken.n]);
+	while (taken) {
+		struct page *p = taken;
+
+		taken = p->private;
+		free_pages(p, page_order(p));
 	}
 }
 

@@ -101,6 +101,8 @@ static void check_nodes(bool exits)
 		mm = make_victim_by(fill_from_all_nodes, &va);
 	else
 		fill_from_all_nodes(&va);
+	/* Each CPU may keep some hundreds on its stacks. */
+	drain_pcp();
 	for (unsigned i = 0; i < nr_donors; i++)
 		in_nodes[donors[i]] = node_free_pages(donors[i]);
 	before = seen_now();
@@ -114,6 +116,7 @@ static void check_nodes(bool exits)
 	KT_EQ(s.pages, MANY);
 	KT_EQ(s.inlined, 0);
 	KT_EXPECT(s.works >= 3 * nr_donors);
+	drain_pcp();
 	for (unsigned i = 0; i < nr_donors; i++) {
 		unsigned node = donors[i];
 
@@ -121,7 +124,8 @@ static void check_nodes(bool exits)
 		KT_EXPECT(freed_of(node, has_cpus(node)) >= (MANY - 1200) / nr_donors);
 		if (has_cpus(node))
 			KT_EQ(freed_of(node, false), freed_of(node, true));
-		KT_EXPECT(node_free_pages(node) + 400 >= in_nodes[node] + MANY / nr_donors);
+		/* New workers have stacks. */
+		KT_EXPECT(node_free_pages(node) + 150 >= in_nodes[node] + MANY / nr_donors);
 	}
 }
 
@@ -167,6 +171,7 @@ KTEST_MM(free_async_nodes, other_policies_mix_them)
 {
 	if (!several_nodes())
 		return;
+	quiet_begin();
 	for (unsigned policy = 0; policy < NR_POLICIES; policy++) {
 		u64 free = kt_free_pages();
 		struct seen before;
@@ -179,6 +184,7 @@ KTEST_MM(free_async_nodes, other_policies_mix_them)
 		if (mm)
 			mmput(mm);
 		KT_EQ(seen_since(&before).pages, MANY);
-		KT_EXPECT(kt_free_pages() + 64 >= free);
+		KT_EQ(kt_free_pages(), free);
 	}
+	quiet_end();
 }

@@ -14,6 +14,7 @@
 #include "lib/err.h"
 #include "mm/mman.h"
 #include "mm/palloc.h"
+#include "mm/pgtable.h"
 #include "mm/vma.h"
 #include "mm/vmstat.h"
 #include "mm/zap.h"
@@ -160,10 +161,31 @@ KTEST_MM(free_async_races, hand_off_waits_for_the_flush)
 	}
 }
 
-static u32 died;		/* atomic */
+/*
+ * mm dies when another thread, its only user, sees `go`. He gets no further than to the first table before a helper is
+ * held at the point that is armed. False: none came; it may have been queued to this CPU.
+ */
+static bool helper_is_held(struct mm *mm, u32 *go)
+{
+	spinlock_t *ptl;
+	bool held;
+
+	if (!pte_offset_map_lock(mm, align_up(vma_first(mm)->start, pt_size(1)), &ptl)) {
+		kt_fail(__FILE__, __LINE__, "no table");
+		return false;
+	}
+	__atomic_store_n(go, 1, __ATOMIC_RELEASE);
+	held = !race_wait(clock_ns() + NSEC_PER_SEC);
+	pte_unmap_unlock(ptl);
+	return held;
+}
+
+static u32 may_die, died;	/* atomic */
 
 static int die_in(void *mm)
 {
+	while (!__atomic_load_n(&may_die, __ATOMIC_ACQUIRE))
+		cpu_relax();
 	exec_mmap(mm);
 	exit_mm();
 	__atomic_store_n(&died, 1, __ATOMIC_RELEASE);
@@ -195,18 +217,16 @@ KTEST_MM(free_async_races, exit_waits_for_its_helpers)
 	choose_free(FREE_ZAP, 1);
 	kt_set("vm.tlb_shootdown", "ipi");
 	kt_set("vm.lazy_tlb", "refcount");
-	/* All units may be gone before a helper gets up. */
 	while (!held && clock_ns() < end) {
 		struct mm *mm = make_victim(MANY, true);
 		struct task *t;
 
-		died = 0;
-		race_arm("zap:helper");
+		KT_ASSERT(mm);
+		may_die = died = 0;
 		t = kthread_run_on(1, die_in, mm, "dying");
 		KT_ASSERT(!IS_ERR(t));
-		do {
-			held = !race_wait(clock_ns() + NSEC_PER_MSEC);
-		} while (!held && !__atomic_load_n(&died, __ATOMIC_ACQUIRE));
+		race_arm("zap:helper");
+		held = helper_is_held(mm, &may_die);
 		if (held) {
 			KT_EQ(cpus_with(mm), 0);
 			wait_a_little();
@@ -245,10 +265,10 @@ KTEST_MM(free_async_races, policy_changes_before_a_helper_gathers)
 			free = kt_free_pages();
 			l.mm = make_victim(MANY, true);
 			KT_ASSERT(l.mm);
-			arm_and_go("zap:helper", &crowd, &l);
-			do {
-				held = !race_wait(clock_ns() + NSEC_PER_MSEC);
-			} while (!held && !__atomic_load_n(&l.done, __ATOMIC_ACQUIRE));
+			l.done = l.go = 0;
+			kt_crowd_start(&crowd, 1, leave, &l);
+			race_arm("zap:helper");
+			held = helper_is_held(l.mm, &l.go);
 			kt_set("vm.free_async", later_policies[i].free_async);
 			kt_set("vm.gather_runs", later_policies[i].runs);
 			race_release();

@@ -165,6 +165,10 @@ static void restore_knobs(void)
 	}
 }
 
+static void nothing(void *unused)
+{
+}
+
 void kt_settle(void)
 {
 	call_on_cpus(&cpu_online_mask, unlazy, NULL, true);
@@ -172,7 +176,12 @@ void kt_settle(void)
 	flush_workqueue(free_workqueue());	/* a worker that is still busy would not be counted as one too many */
 	workqueue_trim();
 	rcu_barrier();
-	rcu_barrier();	/* callbacks of the first may have queued more */
+	/*
+	 * A thread that was stopped may be on its way out yet. For the grace period its CPU has begun to switch, with
+	 * interrupts off until the thread has been handed to RCU: so that has happened when the CPU answers.
+	 */
+	call_on_cpus(&cpu_online_mask, nothing, NULL, true);
+	rcu_barrier();	/* callbacks of the first may have queued more, too */
 	kstack_drain();
 	pt_drain_roots();
 	slab_drain();

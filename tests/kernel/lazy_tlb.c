@@ -301,7 +301,7 @@ LAZY_TEST(borrowers_that_moved_on)
 	}
 }
 
-/* Many dead mms, each borrowed by another CPU: one interrupt for each CPU, whatever the number of batches. */
+/* Many dead mms, each borrowed by another CPU: one interrupt for each CPU. */
 LAZY_TEST(quiesce_batches)
 {
 	struct mm *mms[ARRAY_SIZE(borrowers)];
@@ -320,8 +320,15 @@ LAZY_TEST(quiesce_batches)
 	n = borrow_on_others(mms, k, false, false);
 	KT_EQ(n, k);
 	before = seen_now();
-	for (unsigned i = 0; i < k; i++)
+	for (unsigned i = 0; i < k; i++) {
+		mmgrab(mms[i]);
 		mmput(mms[i]);
+	}
+	/* In one batch, however long this CPU is held up: its timer ends the batch. */
+	irq_disable();
+	for (unsigned i = 0; i < k; i++)
+		mmdrop(mms[i]);
+	irq_enable();
 	lazy_tlb_drain();
 	s = seen_since(&before);
 	KT_EQ(s.deferred, k);
@@ -530,9 +537,10 @@ static void exec_while_it_dies(unsigned policy)
 {
 	struct borrower b = { .mm = mm_create() };
 	struct task *t;
-	u64 end;
+	u64 end, ipis;
 
 	KT_ASSERT(b.mm);
+	kt_settle();
 	choose(policy);
 	completion_init(&b.ready);
 	completion_init(&b.go);
@@ -541,18 +549,30 @@ static void exec_while_it_dies(unsigned policy)
 	wait_for_completion(&b.ready);
 	/* A new thread's stack may want interrupts of all CPUs: it is made before CPU 1 is held without. */
 	t = dropper(2, b.mm);
+	rcu_barrier();		/* nor may RCU's thread have to wait for CPU 1, perhaps on CPU 2 */
 	race_arm("lazy:before-load");
 	complete(&b.go);
 	KT_EQ(race_wait(SOON), 0);
+	ipis = vm_event_sum(VME_lazy_tlb_ipis);
 	complete(&drop_now);
-	/* Not asleep: whoever then got this CPU might wait there for CPU 1 to answer an interrupt. */
-	end = clock_ns() + (policy == HAZARD ? 5 * NSEC_PER_SEC : 30 * NSEC_PER_MSEC);
-	while (clock_ns() < end && !__atomic_load_n(&dropped, __ATOMIC_ACQUIRE))
+	/*
+	 * Until it has dropped, or is about to interrupt CPU 1. Not asleep: whoever then got this CPU might wait there
+	 * for CPU 1 to answer an interrupt.
+	 */
+	end = clock_ns() + 8 * NSEC_PER_SEC;	/* at a pause point nobody is held for more than 10 */
+	while (clock_ns() < end && !__atomic_load_n(&dropped, __ATOMIC_ACQUIRE) &&
+	       vm_event_sum(VME_lazy_tlb_ipis) == ipis)
 		cpu_relax();
-	if (policy == HAZARD)
+	if (policy == HAZARD) {
+		KT_EXPECT(__atomic_load_n(&dropped, __ATOMIC_ACQUIRE));
 		KT_EQ(atomic_read(&b.mm->count), 1);	/* CPU 1's */
-	else
+	} else {
+		KT_EQ(vm_event_sum(VME_lazy_tlb_ipis), ipis + 1);
+		end = clock_ns() + 5 * NSEC_PER_MSEC;
+		while (clock_ns() < end)
+			cpu_relax();
 		KT_EXPECT(!__atomic_load_n(&dropped, __ATOMIC_ACQUIRE));
+	}
 	race_release();
 	kthread_stop(t);
 	kthread_stop(b.task);

@@ -66,7 +66,7 @@ static int live_and_die(void *arg)
 		else
 			sched_yield();
 		__atomic_fetch_add(&storm.rounds, 1, __ATOMIC_RELAXED);
-	} while (clock_ns() < storm.end);
+	} while (clock_ns() < READ_ONCE(storm.end));
 	exit_mm();
 	return 0;
 }
@@ -98,16 +98,23 @@ static void storm_join(struct task **t, unsigned n)
 KTEST(lazy_tlb_load, policies_change_under_load)
 {
 	struct task *t[16];
-	unsigned flips = 0, n = storm_start(t, min(2 * nr_cpus, (unsigned)ARRAY_SIZE(t)), 3, 600 * NSEC_PER_MSEC);
+	unsigned flips = 0, n = storm_start(t, min(2 * nr_cpus, (unsigned)ARRAY_SIZE(t)), 3, 15 * NSEC_PER_SEC);
+	u64 enough = clock_ns() + 600 * NSEC_PER_MSEC;
 
-	for (; clock_ns() < storm.end; flips++) {
+	/*
+	 * At least as often as there are policies, and until each thread, on average, has lived some lives meanwhile.
+	 */
+	while (clock_ns() < storm.end &&
+	       (clock_ns() < enough || flips < NR_POLICIES || READ_ONCE(storm.rounds) < 4 * n)) {
 		choose(flips / NR_POLICIES % NR_POLICIES);
 		sched_yield();
 		choose(flips % NR_POLICIES);
 		sched_yield();
+		flips++;
 	}
-	KT_EXPECT(storm.rounds && flips);
+	WRITE_ONCE(storm.end, 0);
 	storm_join(t, n);
+	KT_EXPECT(flips >= NR_POLICIES && storm.rounds >= 4 * n);
 }
 
 /* ---- in pairs with the other mechanisms */

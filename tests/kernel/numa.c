@@ -7,6 +7,7 @@
 #include <arch/boot.h>
 
 #include "kernel/cpu.h"
+#include "kernel/rcu.h"
 #include "kernel/sched.h"
 #include "kernel/task.h"
 #include "kernel/timer.h"
@@ -174,12 +175,13 @@ KTEST(numa, this_node_and_no_other)
 	KT_EXPECT(!alloc_pages_node((int)nr_nodes, 0, GFP_KERNEL) && !alloc_pages_node(1000, 3, GFP_KERNEL));
 }
 
-/* All free memory of a node, large blocks first; nobody clears or fills it. */
+/* All free memory of a node, large blocks first, that of CPUs' stacks too; nobody clears or fills it. */
 static struct page *take_node(unsigned node)
 {
 	bool zero = nr_zero_pages() > nr_free_pages() / 2;
 	struct page *list = NULL, *p;
 
+	drain_pcp();
 	for (unsigned order = MAX_ORDER + 1; order-- > 0;) {
 		/* Not asked for in vain: that would join known-zero blocks with others. */
 		while ((nodes[node].nonempty[DIRTY] | nodes[node].nonempty[ZERO]) >> order) {
@@ -216,6 +218,7 @@ static int exhaust(void *arg)
 	struct exhaustion *x = arg;
 	u64 missed = vm_event_sum(VME_numa_miss);
 
+	rcu_barrier();		/* this thread's number may have made a page of them superfluous */
 	x->all = take_node(x->node);
 	KT_EXPECT(!alloc_pages_node((int)x->node, 0, GFP_ATOMIC | GFP_THISNODE));
 	KT_EXPECT(!alloc_pages_node((int)x->node, 3, GFP_ATOMIC | GFP_THISNODE));
@@ -411,7 +414,6 @@ static bool try_boundary(const struct boot_region *r, bool slots)
 	u64 edge = r[1].base >> PAGE_SHIFT;
 	struct page *all_below, *all_above, *below, *above;
 
-	drain_pcp();
 	all_below = take_node((unsigned)r->node);
 	all_above = take_node((unsigned)r[1].node);
 	below = find_block(&all_below, edge - 1);

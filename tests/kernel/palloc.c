@@ -8,7 +8,9 @@
 #include "kernel/cpu.h"
 #include "kernel/sched.h"
 #include "kernel/task.h"
+#include "kernel/wait.h"
 #include "lib/bits.h"
+#include "lib/err.h"
 #include "lib/random.h"
 #include "lib/sort.h"
 #include "lib/string.h"
@@ -174,14 +176,21 @@ KTEST(palloc, mixed_orders_merge_again)
 	expect_lists(&before);
 }
 
-/* Everything, large blocks first. */
+static bool is_free_block(unsigned order)
+{
+	while (order <= MAX_ORDER && !palloc_free_blocks(order))
+		order++;
+	return order <= MAX_ORDER;
+}
+
+/* Everything, large blocks first; of one that is too large for the reserve, parts. */
 static struct page *take_all(unsigned gfp, unsigned smallest)
 {
 	struct page *list = NULL, *p;
 
 	for (unsigned order = MAX_ORDER + 1; order-- > smallest;) {
 		/* Not asked for in vain: that would join known-zero blocks with others. */
-		while (palloc_free_blocks(order) && (p = alloc_untouched(order, gfp))) {
+		while (is_free_block(order) && (p = alloc_untouched(order, gfp))) {
 			p->private = list;
 			list = p;
 		}
@@ -507,10 +516,12 @@ KTEST(palloc, all_cpus_at_once)
 
 /* ---- failures, statistics, references */
 
-static int allocate_one(void *arg)
+static int allocate_one(void *go)
 {
-	struct page *p = alloc_page(GFP_KERNEL);
+	struct page *p;
 
+	wait_for_completion(go);
+	p = alloc_page(GFP_KERNEL);
 	if (p)
 		free_page(p);
 	else
@@ -518,12 +529,19 @@ static int allocate_one(void *arg)
 	return 0;
 }
 
+/* So many allocations of this task fail, and none of another one. */
 KTEST(palloc, failure_injection)
 {
+	struct completion go = COMPLETION_INIT(go);
+	struct task *other = kthread_run(allocate_one, &go, "other");
 	struct page *p;
 
+	KT_ASSERT(!IS_ERR(other));
 	bad = 0;
-	KT_EQ(kt_threads(1, allocate_one, NULL), 0);
+	palloc_fail(0, 1);
+	complete(&go);
+	kthread_stop(other);
+	KT_EXPECT(!alloc_page(GFP_KERNEL));
 	palloc_fail(2, 2);
 	for (int i = 0; i < 6; i++) {
 		p = alloc_pages(i & 1, GFP_KERNEL);

@@ -258,12 +258,18 @@ KTEST_MM(race, copy_and_munmap)
 	unmapper.begun = unmapper.done = 0;
 	/* On CPU 2: the first thread of a crowd would share CPU 1 with the one that is held. */
 	kt_crowd_start_on(&other, 2, 1, unmap_it, NULL);
+	end = SOON;
+	while (!__atomic_load_n(&unmapper.begun, __ATOMIC_SEQ_CST) && clock_ns() < end) {
+		sched_yield();
+		cpu_relax();
+	}
+	KT_EXPECT(unmapper.begun);
 	end = clock_ns() + 5 * NSEC_PER_MSEC;
 	while (clock_ns() < end) {
 		sched_yield();
 		cpu_relax();
 	}
-	KT_EXPECT(unmapper.begun && !unmapper.done);
+	KT_EXPECT(!__atomic_load_n(&unmapper.done, __ATOMIC_SEQ_CST));
 	race_release();
 	kt_crowd_join(&crowd);
 	kt_crowd_join(&other);
@@ -482,7 +488,7 @@ KTEST_MM(race, block_taken_and_buddy_freed)
 
 static struct {
 	struct wait_queue wq;
-	u32 rounds, go, woken, waking;
+	u32 rounds, begin, go, woken;
 } sleep_race;
 
 static int sleeper(void *unused)
@@ -494,27 +500,23 @@ static int sleeper(void *unused)
 	return 0;
 }
 
-static int waker(void *arg)
+static int waker(void *unused)
 {
 	for (u32 i = 1; i <= sleep_race.rounds; i++) {
-		while (READ_ONCE(sleep_race.woken) != i - 1) {
+		while (!READ_ONCE(sleep_race.begin) || READ_ONCE(sleep_race.woken) != i - 1) {
 			cond_resched();
 			cpu_relax();
 		}
-		if (arg)
-			sleep_ns(200 * NSEC_PER_USEC);	/* so that it sleeps, and not only is about to */
 		WRITE_ONCE(sleep_race.go, i);
-		WRITE_ONCE(sleep_race.waking, 1);
 		wake_up(&sleep_race.wq);
-		WRITE_ONCE(sleep_race.waking, 0);
 	}
 	return 0;
 }
 
 /*
- * The waker has seen that the sleeper sleeps and is not queued, and waits for it to be off its CPU. A second wake-up
- * meanwhile must not make it run twice, and none may be lost. While the point is armed any wake-up may be held instead;
- * then this is merely another order.
+ * The waker has seen that the sleeper sleeps and is not queued, and waits for it to be off its CPU. A wake-up that
+ * comes then must not make it run twice, and none may be lost. In every other round it sleeps for certain before the
+ * waker begins; in the others it may be on its way, and then the waker need not come by.
  */
 KTEST_MM(race, wake_and_schedule)
 {
@@ -526,14 +528,23 @@ KTEST_MM(race, wake_and_schedule)
 		return;
 	}
 	for (int round = 0; round < 10; round++) {
+		bool asleep = round & 1;
+
 		wait_queue_init(&sleep_race.wq);
-		sleep_race.go = sleep_race.woken = sleep_race.waking = 0;
+		sleep_race.begin = sleep_race.go = sleep_race.woken = 0;
 		sleep_race.rounds = 3;
 		s = kthread_run_on(1, sleeper, NULL, "sleeper");
 		w = kthread_run_on(2, waker, NULL, "waker");
 		KT_ASSERT(!IS_ERR(s) && !IS_ERR(w));
-		race_arm("wake:before-on-cpu");
-		(void)race_wait(clock_ns() + 20 * NSEC_PER_MSEC);
+		end = SOON;
+		while (asleep && (READ_ONCE(s->on_rq) || READ_ONCE(s->on_cpu)) && clock_ns() < end)
+			cpu_relax();
+		race_arm_for("wake:before-on-cpu", w);
+		WRITE_ONCE(sleep_race.begin, 1);
+		if (asleep)
+			KT_EQ(race_wait(SOON), 0);
+		else
+			(void)race_wait(clock_ns() + 20 * NSEC_PER_MSEC);
 		end = clock_ns() + NSEC_PER_MSEC;
 		while (clock_ns() < end)
 			cpu_relax();
@@ -593,7 +604,7 @@ KTEST_MM(race, wake_and_exit)
 		end = SOON;
 		while (!READ_ONCE(exit_race.asleep) && clock_ns() < end)
 			cpu_relax();
-		race_arm("wake:seen-asleep");
+		race_arm_for("wake:seen-asleep", w);	/* timers wake others all the time */
 		WRITE_ONCE(exit_race.waking, 1);
 		KT_EQ(race_wait(SOON), 0);
 		WRITE_ONCE(exit_race.go, 1);
@@ -615,6 +626,7 @@ KTEST(race, wakes_are_not_lost)
 	for (unsigned cpu = 0; cpu < min(nr_cpus, 2u); cpu++) {
 		wait_queue_init(&sleep_race.wq);
 		sleep_race.go = sleep_race.woken = 0;
+		sleep_race.begin = 1;
 		sleep_race.rounds = 2000;
 		s = kthread_run_on(cpu, sleeper, NULL, "sleeper");
 		w = kthread_run_on(nr_cpus - 1, waker, NULL, "waker");

@@ -232,6 +232,19 @@ KTEST(workqueue, several_flush_at_once)
 	workqueue_destroy(wq);
 }
 
+static struct task *waiter;
+
+/* Ends when somebody waits for it. */
+static void until_waited_for(struct work *w)
+{
+	u64 end = SOON;
+
+	enter();
+	while (READ_ONCE(waiter->state) == TASK_RUNNING && clock_ns() < end)
+		sleep_ns(100 * NSEC_PER_USEC);
+	leave();
+}
+
 KTEST(workqueue, flush_work_waits_for_one)
 {
 	struct workqueue *wq = workqueue_create("kt-flush1", 0, 0);
@@ -239,7 +252,8 @@ KTEST(workqueue, flush_work_waits_for_one)
 
 	KT_ASSERT(wq);
 	reset();
-	work_init(&w, slow);
+	waiter = current;
+	work_init(&w, until_waited_for);
 	KT_EXPECT(!flush_work(&w));	/* never queued */
 	for (u32 i = 1; i <= 10; i++) {
 		KT_EXPECT(queue_work_on(i % nr_cpus, wq, &w));
@@ -495,16 +509,30 @@ KTEST(workqueue, many_producers)
 	}
 }
 
+static u32 limit;
+
+/* Nobody leaves before `limit` of them have been inside at once. */
+static void crowded(struct work *w)
+{
+	u64 end = SOON;
+
+	enter();
+	while (READ_ONCE(most_inside) < limit && clock_ns() < end)
+		sleep_ns(100 * NSEC_PER_USEC);
+	sleep_ns(NSEC_PER_MSEC);
+	leave();
+}
+
 KTEST(workqueue, max_active)
 {
-	for (unsigned limit = 1; limit <= 4; limit++) {
+	for (limit = 1; limit <= 4; limit++) {
 		struct workqueue *wq = workqueue_create("kt-limit", WQ_UNBOUND, limit);
 		struct work w[16];
 
 		KT_ASSERT(wq);
 		reset();
 		for (unsigned i = 0; i < ARRAY_SIZE(w); i++) {
-			work_init(&w[i], slow);
+			work_init(&w[i], crowded);
 			KT_EXPECT(queue_work_node(0, wq, &w[i]));
 		}
 		workqueue_destroy(wq);
