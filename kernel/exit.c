@@ -50,11 +50,6 @@ void release_user_memory(void)
 	}
 }
 
-static u64 mm_peak(struct mm *mm)
-{
-	return max(mm_rss(mm), READ_ONCE(mm->hiwater_rss));
-}
-
 /* Who takes the children of p: the nearest ancestor that asked for it, else init. */
 static struct process *find_reaper(struct process *p)
 {
@@ -163,7 +158,7 @@ void do_exit(int code)
 			tty_session_exit(p);
 	}
 	if (t->mm) {
-		maxrss = mm_peak(t->mm);
+		maxrss = mm_peak_rss(t->mm);
 		release_user_memory();
 		exit_mm();
 	}

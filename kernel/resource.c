@@ -129,7 +129,7 @@ SYSCALL2(getrusage, int, who, struct rusage_k *, uusage)
 		return -EINVAL;
 	}
 	if (who != RUSAGE_CHILDREN)
-		u.maxrss = max(u.maxrss, max(mm_rss(current->mm), READ_ONCE(current->mm->hiwater_rss)));
+		u.maxrss = max(u.maxrss, mm_peak_rss(current->mm));
 	return rusage_to_user(uusage, &u);
 }
 

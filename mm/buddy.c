@@ -109,6 +109,7 @@ static noinline void merge(struct node *n, unsigned nid, u64 pfn, unsigned order
 	list_push(n, set, order, pfn_to_page(pfn), nid);
 }
 
+/* A block comes back. In the callers, of which one knows that the order is 0. */
 static __always_inline void free_block(struct node *n, unsigned nid, u64 pfn, unsigned order, unsigned set)
 {
 	WRITE_ONCE(n->free[set], n->free[set] + (1ull << order));

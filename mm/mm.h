@@ -136,13 +136,6 @@ static inline struct mm *mmget(struct mm *mm)
 	atomic_inc(&mm->users);
 	return mm;
 }
-/** Pages that it has mapped, roughly: others fault and zap meanwhile. Any context. */
-static inline u64 mm_rss(const struct mm *mm)
-{
-	s64 pages = atomic64_read(&mm->rss_anon) + atomic64_read(&mm->rss_file) + atomic64_read(&mm->rss_shmem);
-
-	return pages > 0 ? (u64)pages : 0;
-}
 bool mmget_not_zero(struct mm *mm);
 /** Drop a user; the last one tears the address space down before mmput returns. Sleeps. */
 void mmput(struct mm *mm);
@@ -154,6 +147,19 @@ static inline void mmgrab(struct mm *mm)
 void mmdrop(struct mm *mm);
 /** No references, and no CPU has its root loaded: kernel/lazy_tlb.c. Any context. */
 void mm_free(struct mm *mm);
+
+/** Pages that it has mapped, roughly: others fault and zap meanwhile. Any context. */
+static inline u64 mm_rss(const struct mm *mm)
+{
+	s64 pages = atomic64_read(&mm->rss_anon) + atomic64_read(&mm->rss_file) + atomic64_read(&mm->rss_shmem);
+
+	return pages > 0 ? (u64)pages : 0;
+}
+/** The most that it had mapped. Any context. */
+static inline u64 mm_peak_rss(const struct mm *mm)
+{
+	return max(mm_rss(mm), READ_ONCE(mm->hiwater_rss));
+}
 
 /** exec: the current task leaves its mm and uses `mm` from now on (takes the caller's user reference). Sleeps. */
 void exec_mmap(struct mm *mm);

@@ -37,7 +37,7 @@
 #define PCP_BATCH	64
 #define PCP_HIGH	256
 #define PCP_CRUMBS	16
-#define CRUMBS		0x3fu		/* orders of blocks smaller than a batch */
+#define CRUMBS		(PCP_BATCH - 1u)	/* in nonempty: orders of blocks smaller than a batch */
 #define PCP_SHUFFLE_ORDER 9
 #define PCP_MAX		(PCP_HIGH + (1 << PCP_SHUFFLE_ORDER))
 
@@ -433,7 +433,7 @@ static inline void run_check(u64 lo, u64 hi, unsigned set)
 #endif
 }
 
-/* What a block is about to be freed: which set it goes to. */
+/* A block is about to be freed: the set that it goes to. */
 static inline unsigned free_prepare(struct page *p, unsigned order)
 {
 	unsigned set = page_flag(p, PG_ZERO) ? ZERO : DIRTY;

@@ -74,7 +74,10 @@ static inline void pte_unmap_unlock(spinlock_t *ptl)
  */
 pte_t *pt_alloc_table(struct mm *mm, int level, unsigned gfp);
 void pt_free_table(struct mm *mm, pte_t *table, int level);
-/** The same for a table that the gather has already taken out of the statistics (mm may be gone). Any context. */
+/**
+ * The same for a table that the gather has already taken out of the statistics (mm may be gone); bulk: see
+ * free_page_runs(). Any context.
+ */
 void pt_free_table_page(struct page *p, bool bulk);
 /** A root with the kernel's entries, and back. */
 pte_t *pt_alloc_root(void);
